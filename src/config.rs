@@ -1,0 +1,74 @@
+//! The options of a session, under the `swath.` prefix in SQL (`SET swath.placement = 'device'`).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::error::Error;
+
+/// Where operators run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Placement {
+    /// Each operator where the cost model expects it to be faster.
+    #[default]
+    Auto,
+    /// On the device wherever the device can do it, whatever it costs.
+    Device,
+    /// On the CPU.
+    Host,
+}
+
+/// What happens when work that was to run on a device runs on the CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fallback {
+    /// It runs on the CPU; the receipt says why.
+    #[default]
+    Allow,
+    /// It runs on the CPU, with a warning.
+    Warn,
+    /// The query fails.
+    Error,
+}
+
+macro_rules! option_names {
+    ($type:ident, $option:literal, $($name:literal => $variant:ident),+) => {
+        impl FromStr for $type {
+            type Err = Error;
+            fn from_str(text: &str) -> Result<Self, Error> {
+                match text.to_ascii_lowercase().as_str() {
+                    $($name => Ok($type::$variant),)+
+                    _ => Err(Error::user(format!(
+                        concat!("'{}' is not a value of ", $option, "; use one of: {}"),
+                        text,
+                        [$($name),+].join(", ")
+                    ))),
+                }
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $($type::$variant => $name),+ })
+            }
+        }
+    };
+}
+
+option_names!(Placement, "swath.placement", "auto" => Auto, "device" => Device, "host" => Host);
+option_names!(Fallback, "swath.fallback", "allow" => Allow, "warn" => Warn, "error" => Error);
+
+/// How a [`Session`](crate::session::Session) is set up. `Config::default()` suits most programs.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Where operators run.
+    pub placement: Placement,
+    /// What a fallback to the CPU does.
+    pub fallback: Fallback,
+    /// Bytes of device memory that may be used per device; `None` takes 90 % of what is free at the start.
+    pub device_memory_limit: Option<u64>,
+    /// Where compiled kernels are kept; `None` takes the user's cache folder.
+    pub cache_dir: Option<PathBuf>,
+    /// CPU partitions of a plan; `None` takes the number of cores.
+    pub target_partitions: Option<usize>,
+    /// Bytes of input gathered on the host before a chunk is sent to a device; `None` takes 64 MiB.
+    pub chunk_bytes_target: Option<usize>,
+}

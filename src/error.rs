@@ -1,0 +1,126 @@
+//! The one error type of the crate.
+//!
+//! Callers decide by the predicates, never by the text.
+
+use std::fmt;
+
+/// What went wrong, opaque; ask it with [`Error::is_user`] and its siblings.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Clone)]
+struct Inner {
+    kind: Kind,
+    message: String,
+}
+
+/// The classes that callers tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    User,
+    OutOfMemory,
+    Unsupported,
+    Device,
+    Cancelled,
+    Io,
+    Bug,
+}
+
+impl Error {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner { kind, message: message.into() }))
+    }
+
+    /// Reports bad input: a query, a file, an option. The message names it and says what would be accepted.
+    pub fn user(message: impl Into<String>) -> Self {
+        Self::new(Kind::User, message)
+    }
+
+    /// Reports that a memory tier is full. The message names device, tier, bytes asked, bytes free and the remedy.
+    pub fn out_of_memory(message: impl Into<String>) -> Self {
+        Self::new(Kind::OutOfMemory, message)
+    }
+
+    /// Reports that the device cannot do this; the CPU can.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unsupported, message)
+    }
+
+    /// Reports a fault of the device or its driver: a failed launch, a lost context.
+    pub fn device(message: impl Into<String>) -> Self {
+        Self::new(Kind::Device, message)
+    }
+
+    /// Reports that the user stopped the work.
+    pub fn cancelled() -> Self {
+        Self::new(Kind::Cancelled, "cancelled")
+    }
+
+    /// Reports that reading or writing failed for a reason outside the data.
+    pub fn io(message: impl Into<String>) -> Self {
+        Self::new(Kind::Io, message)
+    }
+
+    /// Reports that an invariant of ours does not hold.
+    pub fn bug(message: impl Into<String>) -> Self {
+        Self::new(Kind::Bug, message)
+    }
+
+    /// Puts where it happened in front of the message: `context: message`.
+    pub fn context(mut self, context: impl fmt::Display) -> Self {
+        self.0.message = format!("{context}: {}", self.0.message);
+        self
+    }
+
+    /// Bad input: the user can mend it.
+    pub fn is_user(&self) -> bool {
+        self.0.kind == Kind::User
+    }
+
+    /// A memory tier is full.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.0.kind == Kind::OutOfMemory
+    }
+
+    /// The device cannot do this, the CPU can.
+    pub fn is_unsupported(&self) -> bool {
+        self.0.kind == Kind::Unsupported
+    }
+
+    /// The device or its driver failed.
+    pub fn is_device_fault(&self) -> bool {
+        self.0.kind == Kind::Device
+    }
+
+    /// The user stopped the work.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.kind == Kind::Cancelled
+    }
+
+    /// The same work may succeed on another try or elsewhere.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.0.kind, Kind::OutOfMemory | Kind::Device | Kind::Unsupported)
+    }
+
+    /// An invariant of ours is broken: please report it.
+    pub fn is_bug(&self) -> bool {
+        self.0.kind == Kind::Bug
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({})", self.0.kind, self.0.message)
+    }
+}
+
+impl std::error::Error for Error {}
