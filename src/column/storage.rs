@@ -24,7 +24,9 @@ pub enum Storage {
     /// `rows + 1` offsets of 4 bytes from 0, and the bytes they cut; a chunk holds less than 2 GiB of them.
     Bytes,
     /// Keys of `key_bytes` bytes (signed or not, never negative) into a dictionary of [`Storage::Bytes`].
-    Dictionary { key_bytes: u8 },
+    Dictionary {
+        key_bytes: u8,
+    },
 }
 
 impl Storage {
