@@ -1,0 +1,79 @@
+//! The materialize sink, and how any sink writes output columns.
+
+use arrow::datatypes::SchemaRef;
+
+use crate::column::Storage;
+use crate::error::{Error, Result};
+use crate::program::expr::Expr;
+
+use super::emitter::{Emitter, Value};
+use super::{CompiledSink, ITEMS, OutputColumn, Param, generate_scan};
+
+pub(super) fn generate(
+    emitter: &mut Emitter,
+    filters: &[Expr],
+    output: &SchemaRef,
+    columns: &[Expr],
+) -> Result<CompiledSink> {
+    for param in [Param::Rows, Param::RowBegin, Param::Control, Param::Tiles] {
+        emitter.param(param);
+    }
+    emitter.need("scan_rows");
+    emitter.need("scan");
+    emitter.need("materialize");
+    generate_scan(emitter, filters, &columns.iter().collect::<Vec<_>>())?;
+    emitter.begin_function("void emit", "const Params& p, const Row& r, u64 row, u64 out");
+    let mut outputs = vec![];
+    for (index, (expr, field)) in columns.iter().zip(output.fields()).enumerate() {
+        let value = emitter.value(expr)?;
+        let column = output_column(field.data_type(), value.ok.is_some())
+            .ok_or_else(|| Error::unsupported(format!("{expr} has type {}", field.data_type())))?;
+        emitter.store(index, column, &value);
+        outputs.push(column);
+    }
+    emitter.end_function();
+    let filtered = !filters.is_empty();
+    let template = if filtered { "materialize_kept" } else { "materialize_all" };
+    emitter.entry("materialize", &format!("{template}<P, {ITEMS}>"));
+    Ok(CompiledSink::Materialize { filtered, outputs })
+}
+
+/// How a column of the type is written; dictionaries are written out.
+pub(super) fn output_column(data_type: &arrow::datatypes::DataType, nullable: bool) -> Option<OutputColumn> {
+    let storage = match Storage::of(data_type)? {
+        Storage::Dictionary { .. } => Storage::Bytes,
+        storage => storage,
+    };
+    Some(OutputColumn { storage, nullable })
+}
+
+impl Emitter {
+    /// Writes `value` as row `out` of output column `index`.
+    pub(super) fn store(&mut self, index: usize, column: OutputColumn, value: &Value) {
+        let to = self.param(Param::Output(index));
+        let code = &value.code;
+        let store = match column.storage {
+            Storage::Bits => format!("set_bit((u32*){to}, out);"),
+            Storage::I128 => format!("((Wide*){to})[out] = widen({code});"),
+            Storage::Bytes | Storage::Dictionary { .. } => format!("((Str*){to})[out] = {code};"),
+            storage => {
+                let kind = super::emitter::Kind::of(storage).name();
+                format!("(({kind}*){to})[out] = ({kind}){code};")
+            }
+        };
+        let store = if column.storage == Storage::Bits { format!("if ({code}) {store}") } else { store };
+        if !column.nullable {
+            self.line(&store);
+            return;
+        }
+        let validity = self.param(Param::OutputValidity(index));
+        let ok = value.ok();
+        if column.storage == Storage::Bytes {
+            // A null's reference is read when lengths are summed: it must be empty.
+            self.line(&format!("((Str*){to})[out] = {ok} ? {code} : Str{{0, 0, 0}};"));
+            self.line(&format!("if (!({ok})) clear_bit({validity}, out);"));
+        } else {
+            self.line(&format!("if ({ok}) {{ {store} }} else clear_bit({validity}, out);"));
+        }
+    }
+}
