@@ -10,6 +10,8 @@ mod cast;
 mod emitter;
 mod function;
 mod materialize;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 
