@@ -142,13 +142,20 @@ template <class P> static __device__ void merge_slot(u64* slot, u64 first_row, c
     }
 }
 
-// As find_slot, in the global table, which counts its groups and raises a flag when it is more than half full.
+// Counts a new group of the global table, and raises a flag when the table is more than half full.
+DEVICE void count_group(u64* control, u64 slot_mask) {
+    if (atomicAdd(&control[CONTROL_ROWS], 1ull) * 2 > slot_mask) control[CONTROL_OVERFLOW] = 1;
+}
+
+// Adds a group with its key and accumulators to the global table. Not inlined: it is off the path of the rows, and one
+// copy of the search compiles faster than three.
 template <class P>
-static __device__ u64* find_global(const typename P::Params& p, const u64* key, u64 hash) {
+static __device__ __noinline__ void merge_group(const typename P::Params& p, const u64* key, u64 first_row, const u64* words) {
     bool made = false;
+    u64 hash = P::KEY_WORDS ? P::key_hash(key) : 0;
     u64* slot = find_slot<P>(p.slots, p.slot_mask, (u32)p.slot_mask + 1, key, hash, made);
-    if (made && atomicAdd(&p.control[CONTROL_ROWS], 1ull) * 2 > p.slot_mask) p.control[CONTROL_OVERFLOW] = 1;
-    return slot;
+    if (made) count_group(p.control, p.slot_mask);
+    if (slot) merge_slot<P>(slot, first_row, words);
 }
 
 template <class P, int ITEMS> static __device__ void aggregate_one(const typename P::Params& p) {
@@ -177,8 +184,7 @@ template <class P, int ITEMS> static __device__ void aggregate_one(const typenam
     if (threadIdx.x == 0) {
         for (u32 warp = 1; warp < WARPS; warp++) P::combine(words, of_warps + warp * P::WORDS);
         u64 key[1] = {0};
-        u64* slot = find_global<P>(p, key, 0);
-        merge_slot<P>(slot, 0, words);
+        merge_group<P>(p, key, 0, words);
     }
 }
 
@@ -202,9 +208,14 @@ template <class P, int ITEMS> static __device__ void aggregate_groups(const type
             P::start(words);
             P::add(p, rows[item], p.row_begin + row, words);
             u64 hash = P::key_hash(key);
-            bool made = false;
-            u64* slot = shared_count ? find_slot<P>(shared_slots, shared_count - 1, 8, key, hash, made) : 0;
-            if (slot == 0) slot = find_global<P>(p, key, hash);
+            u64* slot = 0;
+#pragma unroll 1
+            for (u32 global = shared_count == 0; global < 2 && slot == 0; global++) {
+                bool made = false;
+                u64 mask = global ? p.slot_mask : shared_count - 1;
+                slot = find_slot<P>(global ? p.slots : shared_slots, mask, global ? (u32)mask + 1 : 8, key, hash, made);
+                if (global && made) count_group(p.control, p.slot_mask);
+            }
             if (slot) merge_slot<P>(slot, p.first_row + row, words);
         }
     }
@@ -212,14 +223,12 @@ template <class P, int ITEMS> static __device__ void aggregate_groups(const type
     for (u32 s = threadIdx.x; s < shared_count; s += BLOCK) {
         u64* from = shared_slots + s * SLOT_WORDS(P);
         if (from[0] == SLOT_EMPTY) continue;
-        u64 hash = P::key_hash(from + SLOT_HEAD);
-        u64* slot = find_global<P>(p, from + SLOT_HEAD, hash);
-        if (slot) merge_slot<P>(slot, from[1], from + SLOT_HEAD + P::KEY_WORDS);
+        merge_group<P>(p, from + SLOT_HEAD, from[1], from + SLOT_HEAD + P::KEY_WORDS);
     }
 }
 
 // The largest exponent of every float that will be summed; see fixed_sum.cuh.
-template <class P, int ITEMS> static __device__ void exponent_ranges(const typename P::Params& p) {
+template <class P> static __device__ void exponent_ranges(const typename P::Params& p) {
     u32 exponents[P::FLOAT_SUMS + 1];
     for (int i = 0; i < P::FLOAT_SUMS; i++) exponents[i] = 0;
     for (u64 row = (u64)blockIdx.x * BLOCK + threadIdx.x; row < p.rows; row += (u64)gridDim.x * BLOCK) {
@@ -269,10 +278,7 @@ template <class P> static __device__ void merge_table(const typename P::Params& 
     u64 words[P::WORDS + 1];
     for (int w = 0; w < P::WORDS; w++) words[w] = from[SLOT_HEAD + P::KEY_WORDS + w];
     P::rescale(words, p.from_exponents, p.exponent_max);
-    u64 key[P::KEY_WORDS + 1] = {0};
-    for (int w = 0; w < P::KEY_WORDS; w++) key[w] = from[SLOT_HEAD + w];
-    u64* slot = find_global<P>(p, key, P::KEY_WORDS ? P::key_hash(key) : 0);
-    if (slot) merge_slot<P>(slot, from[1], words);
+    merge_group<P>(p, from + SLOT_HEAD, from[1], words);
 }
 
 // Copies the strings that slots refer to into `p.heap`, so that the input they lie in can be freed. Called with no heap

@@ -34,18 +34,19 @@ DEVICE bool multiply_overflows(i128 a, i128 b, i128& out) {
     return negative ? product > (u128)1 << 127 : product > (u128)I128_MAX;
 }
 
-DEVICE i128 power_of_ten(u32 n) {
-    i128 p = 1;
-    for (u32 i = 0; i < n; i++) p *= 10;
-    return p;
+// Not inlined: a 128-bit division is some hundred instructions, and slow to compile at every use.
+static __device__ __noinline__ i128 divide(i128 a, i128 b) {
+    if ((i64)a == a && (i64)b == b && b != -1) return (i64)a / (i64)b;
+    return a / b;
 }
+DEVICE i128 remainder_of(i128 a, i128 b) { return a - divide(a, b) * b; }
 
 // |v| < 10^digits
 DEVICE bool fits_precision(i128 v, i128 ten_to_digits) { return v < ten_to_digits && v > -ten_to_digits; }
 
 // Divides by a power of ten, half away from zero.
 DEVICE i128 divide_rounded(i128 v, i128 divisor) {
-    i128 quotient = v / divisor, remainder = v % divisor, half = divisor / 2;
+    i128 quotient = divide(v, divisor), remainder = v - quotient * divisor, half = divide(divisor, 2);
     if (v >= 0) return remainder >= half ? quotient + 1 : quotient;
     return remainder <= -half ? quotient - 1 : quotient;
 }

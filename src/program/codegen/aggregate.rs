@@ -14,7 +14,7 @@ use crate::program::pipeline::{Aggregate, AggregateFunction, Phase};
 use super::arithmetic::decimal_constant;
 use super::emitter::{Emitter, I128_BOUND, Kind, Value, ten_to};
 use super::materialize::output_column;
-use super::{CompiledSink, ITEMS, Param, generate_scan};
+use super::{CompiledSink, Param, generate_scan, items_for};
 
 /// Rows of one aggregation that cannot overflow any accumulator.
 const ROWS_MAX: u128 = 1 << 40;
@@ -164,9 +164,11 @@ pub(super) fn generate(
          static const int FLOAT_SUMS = {float_sums};\n    static const bool LOCKED = {locked};\n"
     ));
     let template = if keys.is_empty() { "aggregate_one" } else { "aggregate_groups" };
-    emitter.entry("aggregate", &format!("{template}<P, {ITEMS}>"));
+    // Grouping waits for atomics, not for loads: one row at a time, and many threads.
+    let items = if keys.is_empty() { items_for(&rest) } else { 1 };
+    emitter.entry("aggregate", &format!("{template}<P, {items}>"));
     if float_sums > 0 {
-        emitter.entry("ranges", &format!("exponent_ranges<P, {ITEMS}>"));
+        emitter.entry("ranges", "exponent_ranges<P>");
     }
     if !keys.is_empty() {
         emitter.entry("mark", "mark_first_rows<P>");
@@ -181,6 +183,7 @@ pub(super) fn generate(
         slot_words: 2 + key_words + words,
         float_sums,
         has_strings,
+        items,
         outputs,
     })
 }
@@ -626,8 +629,8 @@ impl Plan<'_> {
         let result = self.emitter.variable(Kind::I128);
         let e = &mut *self.emitter;
         e.open(&format!("if ({})", ok.as_deref().unwrap_or("true")));
-        e.line(&format!("const i128 n = (i128){count}, whole = {s} / n, rest = {s} % n;", s = sum.code));
-        e.line(&format!("if (multiply_overflows(whole, {scale}, {result}) || add_overflows({result}, rest * {scale} / n, {result})"));
+        e.line(&format!("const i128 n = (i128){count}, whole = divide({s}, n), rest = {s} - whole * n;", s = sum.code));
+        e.line(&format!("if (multiply_overflows(whole, {scale}, {result}) || add_overflows({result}, divide(rest * {scale}, n), {result})"));
         e.line(&format!(
             "    || !fits_precision({result}, {})) {failure}",
             decimal_constant(ten_to(*precision as u32))

@@ -97,7 +97,11 @@ impl Emitter {
             let kind = if left.bound.max(right.bound) <= I64_BOUND { Kind::I64 } else { Kind::I128 };
             let result = self.variable(kind);
             let by_zero = self.failure(expr, "FAIL_DIVIDE_BY_ZERO");
-            let divide = format!("({kind}){l} {op} ({kind}){r}", kind = kind.name());
+            let divide = match (kind, op) {
+                (Kind::I64, _) => format!("(i64){l} {op} (i64){r}"),
+                (_, BinaryOp::Div) => format!("divide({l}, {r})"),
+                _ => format!("remainder_of({l}, {r})"),
+            };
             let divide = if left.bound > I128_BOUND && op == BinaryOp::Div {
                 let overflow = self.failure(expr, "FAIL_OVERFLOW");
                 format!("else if ({r} == -1 && {l} == I128_MIN) {{ {overflow} }} else {result} = {divide};")

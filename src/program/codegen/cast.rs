@@ -41,7 +41,8 @@ impl Emitter {
                 Ok(Value { code, ok: arg.ok, kind, bound: u128::MAX })
             }
             (Decimal128(_, s), to) if to.is_integer() && *s >= 0 => {
-                let whole = format!("{} / {}", arg.code, decimal_constant(ten_to(*s as u32)));
+                self.need("decimal");
+                let whole = format!("divide({}, {})", arg.code, decimal_constant(ten_to(*s as u32)));
                 let whole = Value { code: self.bind(Kind::I128, &whole), kind: Kind::I128, ..arg };
                 self.narrow(expr, safe, &whole, kind)
             }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::program::expr::Expr;
 
 use super::emitter::{Emitter, Value};
-use super::{CompiledSink, ITEMS, OutputColumn, Param, generate_scan};
+use super::{CompiledSink, OutputColumn, Param, generate_scan, items_for};
 
 pub(super) fn generate(
     emitter: &mut Emitter,
@@ -34,8 +34,9 @@ pub(super) fn generate(
     emitter.end_function();
     let filtered = !filters.is_empty();
     let template = if filtered { "materialize_kept" } else { "materialize_all" };
-    emitter.entry("materialize", &format!("{template}<P, {ITEMS}>"));
-    Ok(CompiledSink::Materialize { filtered, outputs })
+    let items = items_for(&columns.iter().chain(filters).collect::<Vec<_>>());
+    emitter.entry("materialize", &format!("{template}<P, {items}>"));
+    Ok(CompiledSink::Materialize { filtered, items, outputs })
 }
 
 /// How a column of the type is written; dictionaries are written out.

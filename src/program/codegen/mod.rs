@@ -22,8 +22,6 @@ use super::expr::{Expr, Op};
 use super::pipeline::{Pipeline, Sink};
 use emitter::Emitter;
 
-/// Rows that a block's thread takes in one tile.
-pub const ITEMS: usize = 4;
 /// Threads of a block; `BLOCK` in the device library.
 pub const BLOCK: usize = 256;
 /// Bytes that the parameters of a kernel may take on every architecture.
@@ -51,6 +49,8 @@ pub enum CompiledSink {
     Materialize {
         /// Whether rows can be dropped: then the count of rows is known only after the kernel.
         filtered: bool,
+        /// Rows that a thread takes in one tile.
+        items: usize,
         outputs: Vec<OutputColumn>,
     },
     /// Entry points `aggregate`, `ranges` (if `float_sums > 0`), `mark` and `emit`, `merge`, `keep_strings`.
@@ -60,6 +60,8 @@ pub enum CompiledSink {
         float_sums: usize,
         /// Whether slots refer to strings of the input.
         has_strings: bool,
+        /// Rows that a thread takes in one tile.
+        items: usize,
         outputs: Vec<OutputColumn>,
     },
 }
@@ -142,6 +144,27 @@ pub fn check(input: &arrow::datatypes::SchemaRef, expr: &Expr) -> Result<()> {
     let mut emitter = Emitter::new(input);
     emitter.begin_function("check", "const Params& p, const Row& r, u64 row");
     emitter.value(expr).map(drop)
+}
+
+/// Chooses how many rows a thread takes at once: more loads in flight where a row is cheap, one where its code is long,
+/// because every row taken at once is another copy of the code to compile.
+fn items_for(exprs: &[&Expr]) -> usize {
+    let mut weight = 0;
+    for expr in exprs {
+        expr.walk(&mut |expr| {
+            let is_string = Storage::of(&expr.data_type).is_none_or(|storage| storage.width().is_none());
+            weight += match expr.op {
+                Op::Column(_) | Op::Literal(_) => is_string as usize,
+                Op::Binary(_) => 1,
+                _ => 4,
+            };
+        });
+    }
+    match weight {
+        0..=12 => 4,
+        13..=24 => 2,
+        _ => 1,
+    }
 }
 
 /// Writes the struct `Row` and the functions that load it: what the filters read first, the rest afterwards.
