@@ -17,15 +17,21 @@ pub struct PinnedPool(Arc<Pool>);
 
 #[derive(Debug)]
 struct Pool {
-    device: Option<Device>,
+    device: Mutex<Option<Device>>,
     /// Unused buffers; the newest last, as it is the warmest.
     unused: Mutex<Vec<PinnedBuffer>>,
+}
+
+impl Pool {
+    fn device(&self) -> Option<Device> {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl PinnedPool {
     /// Makes a pool of memory pinned for `device`; without one, of pageable memory, which works the same.
     pub fn new(device: Option<Device>) -> PinnedPool {
-        PinnedPool(Arc::new(Pool { device, unused: Mutex::new(Vec::new()) }))
+        PinnedPool(Arc::new(Pool { device: Mutex::new(device), unused: Mutex::new(Vec::new()) }))
     }
 
     /// Lends a buffer of at least `len` bytes, with undefined contents.
@@ -40,9 +46,15 @@ impl PinnedPool {
         };
         let buffer = match kept {
             Some(buffer) => buffer,
-            None => PinnedBuffer::new(size, self.0.device.as_ref())?,
+            None => PinnedBuffer::new(size, self.0.device().as_ref())?,
         };
         Ok(PinnedLease { buffer: Some(buffer), len, pool: Arc::clone(&self.0) })
+    }
+
+    /// Pins for `device` from now on, whose context takes the place of one that ended.
+    pub fn rebind(&self, device: Device) {
+        *self.0.device.lock().unwrap_or_else(PoisonError::into_inner) = Some(device);
+        self.trim();
     }
 
     /// Gives unused buffers back to the system.
@@ -88,8 +100,8 @@ impl DerefMut for PinnedLease {
 impl Drop for PinnedLease {
     fn drop(&mut self) {
         let Some(buffer) = self.buffer.take() else { return };
-        // Memory pinned in a context that has ended is slow from now on: let it go.
-        if self.pool.device.as_ref().is_some_and(|device| !device.is_alive()) {
+        // Memory that was pinned in a context that has ended is slow from now on: let it go.
+        if self.pool.device().is_some() && !buffer.is_pinned() {
             return;
         }
         let mut unused = self.pool.unused.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,10 +5,13 @@
 //! programs.
 
 mod cancel;
+mod engine;
 mod kernels;
 mod residents;
 mod stats;
 mod task;
+mod timeline;
+mod transfer;
 mod workers;
 
 pub use cancel::CancelToken;
