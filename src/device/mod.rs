@@ -1,1 +1,27 @@
+//! One GPU: context, streams, events, memory, modules, run-time compilation and its cache on disk.
 //!
+//! The only module that names cudarc, or CUDA at all. Everything above asks it through safe types: a buffer frees
+//! itself in stream order, a result code becomes an [`Error`](crate::Error), and a missing or old driver is an
+//! error too, never a panic. It decides nothing: what is allocated, when, and in which order streams wait is up to
+//! [`worker`](crate::worker).
+//!
+//! There is no default stream and no current device here: both are arguments.
+
+mod buffer;
+mod compile;
+mod context;
+mod driver;
+mod kernel_cache;
+mod library;
+mod module;
+mod probe;
+mod stream;
+
+pub use buffer::{DeviceBuffer, PinnedBuffer};
+pub use compile::{Architecture, Image, KernelSource, compile};
+pub use context::{Device, DeviceInfo, devices};
+pub use kernel_cache::{CacheOutcome, KernelCache};
+pub use library::available;
+pub use module::{Function, Module};
+pub use probe::{DriverReport, probe};
+pub use stream::{Event, Stream};

@@ -1,0 +1,159 @@
+//! What a worker's thread owns for as long as one context lives, and what outlives it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::kernels::LoadedKernels;
+use super::residents::Residents;
+use super::timeline::Timeline;
+use crate::config::Config;
+use crate::device::{Device, DeviceInfo, Event, KernelCache, Stream};
+use crate::memory::{PinnedLease, PinnedPool, SharedBudget};
+use crate::{Error, Result};
+
+/// Pinned memory that copies may be reading from at a time; beyond it an upload waits for the oldest copy.
+const UPLOADING_BYTES_MAX: usize = 512 << 20;
+
+/// Part of the free memory that is used where the configuration does not say: the rest is for what the driver itself
+/// takes, such as code and stacks.
+const MEMORY_SHARE: f64 = 0.9;
+
+/// One context and all that lives in it.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) device: Device,
+    /// Kernels, downloads, and every free.
+    pub(super) compute: Arc<Stream>,
+    /// Uploads, so that they overlap with kernels.
+    pub(super) upload: Stream,
+    pub(super) kernels: LoadedKernels,
+    pub(super) timeline: Timeline,
+    /// Copies that may be running, oldest first, with the host memory that they read.
+    uploading: VecDeque<(Event, PinnedLease)>,
+}
+
+impl Engine {
+    pub(super) fn open(ordinal: usize) -> Result<Engine> {
+        let device = Device::open(ordinal)?;
+        Ok(Engine {
+            compute: Arc::new(Stream::new(&device)?),
+            upload: Stream::new(&device)?,
+            kernels: LoadedKernels::default(),
+            timeline: Timeline::default(),
+            uploading: VecDeque::new(),
+            device,
+        })
+    }
+
+    /// Waits for everything that was enqueued and takes staging memory back.
+    pub(super) fn synchronize(&mut self) -> Result<()> {
+        self.upload.synchronize()?;
+        self.compute.synchronize()?;
+        self.uploading.clear();
+        Ok(())
+    }
+
+    /// Keeps `memory` until everything that `stream` has to do so far is done.
+    pub(super) fn keep_until_copied(&mut self, memory: PinnedLease, event: Event) -> Result<()> {
+        self.uploading.push_back((event, memory));
+        let bytes = |uploading: &VecDeque<(Event, PinnedLease)>| -> usize {
+            uploading.iter().map(|(_, memory)| memory.len()).sum()
+        };
+        while bytes(&self.uploading) > UPLOADING_BYTES_MAX
+            && let Some((event, _)) = self.uploading.front()
+        {
+            event.synchronize()?;
+            self.uploading.pop_front();
+        }
+        while let Some((event, _)) = self.uploading.front()
+            && event.is_reached()?
+        {
+            self.uploading.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Ends the context after a fault; everything in it is lost.
+    pub(super) fn abandon(self) {
+        // The driver may fail even at this; what counts is that nobody uses the context any more.
+        let _ = self.device.close();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Copies may still read staging memory that is about to be lent again; in a context that ended, none do.
+        if self.device.is_alive() {
+            let _ = self.synchronize();
+        }
+    }
+}
+
+/// What handles and the thread of a worker share; it outlives faults.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) info: DeviceInfo,
+    pub(super) residents: Residents,
+    pub(super) pool: PinnedPool,
+    pub(super) cache: KernelCache,
+    pub(super) generation: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(device: &Device, config: &Config) -> Result<Shared> {
+        let (free, total) = device.memory()?;
+        let limit = match config.device_memory_limit {
+            Some(limit) => limit.min(total),
+            None => (free as f64 * MEMORY_SHARE) as u64,
+        };
+        Ok(Shared {
+            info: device.info().clone(),
+            residents: Residents::new(SharedBudget::new(limit)),
+            pool: PinnedPool::new(Some(device.clone())),
+            cache: KernelCache::new(config.cache_dir.clone()),
+            generation: AtomicU64::new(0),
+        })
+    }
+}
+
+/// The engine of a worker, if its device works.
+#[derive(Debug)]
+pub(super) struct EngineSlot {
+    pub(super) shared: Arc<Shared>,
+    pub(super) engine: Option<Engine>,
+}
+
+impl EngineSlot {
+    /// Returns the engine, making one where a fault ended the last and none could be made then.
+    pub(super) fn engine(&mut self) -> Result<&mut Engine> {
+        if self.engine.is_none() {
+            let engine = Engine::open(self.shared.info.ordinal).map_err(|error| {
+                Error::device(format!("{} does not recover from a fault: {error}", self.shared.info))
+            })?;
+            self.shared.pool.rebind(engine.device.clone());
+            self.engine = Some(engine);
+        }
+        self.engine.as_mut().ok_or_else(|| Error::bug("an engine that was just made is gone"))
+    }
+
+    /// Replaces a context that a fault has made useless. Resident tables are lost with it.
+    pub(super) fn rebuild(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            engine.abandon();
+        }
+        self.shared.residents.clear();
+        self.shared.generation.fetch_add(1, Ordering::AcqRel);
+        // A failure is reported to the next task, which tries once more.
+        let _ = self.engine();
+    }
+
+    /// Gives back memory that is kept only to be quick.
+    pub(super) fn trim(&mut self) {
+        self.shared.pool.trim();
+        if let Some(engine) = &self.engine {
+            // Trimming is a courtesy to other processes: failing at it harms nobody here.
+            let _ = engine.device.trim(0);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! What an operator sees of a device.
+
+use std::sync::Arc;
+
+use super::cancel::CancelToken;
+use super::engine::{Engine, Shared};
+use super::kernels::Kernel;
+use super::residents::Reserved;
+use super::stats::TaskStats;
+use super::timeline::Activity;
+use crate::column::DeviceTable;
+use crate::device::{DeviceBuffer, DeviceInfo, Event, Function, KernelSource};
+use crate::memory::PinnedPool;
+use crate::{Error, Result};
+
+/// One task on the worker's thread. All work goes to the compute stream, in order, unless said otherwise.
+///
+/// Most calls only enqueue; `read`, `download` and `synchronize` wait for the device. A device fault comes back from
+/// whichever call notices it, and then from every later one.
+pub struct Task<'a> {
+    pub(super) engine: &'a mut Engine,
+    pub(super) shared: &'a Shared,
+    pub(super) stats: TaskStats,
+    /// Raised by the caller's token, or by dropping the future of the task.
+    cancel: [CancelToken; 2],
+    /// The first device fault that a call met.
+    fault: Option<Error>,
+}
+
+/// Which stream first uses an allocation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum UsedBy {
+    Compute,
+    Upload,
+}
+
+impl<'a> Task<'a> {
+    pub(super) fn new(engine: &'a mut Engine, shared: &'a Shared, cancel: [CancelToken; 2]) -> Task<'a> {
+        shared.residents.budget().lock().start_peak();
+        Task { engine, shared, stats: TaskStats::default(), cancel, fault: None }
+    }
+
+    /// Allocates `bytes` of device memory with undefined contents, usable on the compute stream from here on.
+    ///
+    /// Reserves first, evicting resident tables that nobody uses, least recently used first. Rounded up to a
+    /// multiple of 16 bytes, at least 16.
+    ///
+    /// # Errors
+    /// `out_of_memory`, naming device, bytes asked and free, and the option that helps.
+    pub fn alloc(&mut self, bytes: usize) -> Result<DeviceBuffer> {
+        self.step(|task| task.allocate(bytes, UsedBy::Compute))
+    }
+
+    /// Allocates `bytes` of device memory, each set to `byte`, the rounding too.
+    ///
+    /// # Errors
+    /// As [`alloc`](Task::alloc).
+    pub fn alloc_filled(&mut self, bytes: usize, byte: u8) -> Result<DeviceBuffer> {
+        let buffer = self.alloc(bytes)?;
+        self.fill(&buffer, byte)?;
+        Ok(buffer)
+    }
+
+    /// Sets every byte of `buffer`, the rounding too, to `byte`.
+    pub fn fill(&mut self, buffer: &DeviceBuffer, byte: u8) -> Result<()> {
+        self.step(|task| buffer.fill(byte, buffer.capacity(), &task.engine.compute))
+    }
+
+    /// Copies a little host data, such as a pool of literals, into a new buffer.
+    ///
+    /// # Errors
+    /// As [`alloc`](Task::alloc).
+    pub fn write(&mut self, bytes: &[u8]) -> Result<DeviceBuffer> {
+        self.step(|task| {
+            let buffer = task.allocate(bytes.len(), UsedBy::Compute)?;
+            let mut memory = task.shared.pool.lease(bytes.len())?;
+            memory.copy_from_slice(bytes);
+            let copied = Event::new(&task.engine.device)?;
+            // SAFETY: `memory` is kept until the event behind the copy was reached; where a call between fails, the
+            // engine waits for the stream before the memory is lent again.
+            let enqueued = unsafe { buffer.upload(0, &memory, &task.engine.compute) }
+                .and_then(|()| copied.record(&task.engine.compute));
+            if let Err(error) = enqueued {
+                task.engine.compute.synchronize()?;
+                return Err(error);
+            }
+            task.engine.keep_until_copied(memory, copied)?;
+            task.stats.bytes_up += bytes.len() as u64;
+            Ok(buffer)
+        })
+    }
+
+    /// Waits for the device and returns `len` bytes of `buffer` from `offset` on: counters and the like.
+    pub fn read(&mut self, buffer: &DeviceBuffer, offset: usize, len: usize) -> Result<Vec<u8>> {
+        self.step(|task| {
+            let mut memory = task.shared.pool.lease(len)?;
+            // SAFETY: `memory` is not touched until the stream has finished, whether that fails or not.
+            let copied = unsafe { buffer.download(offset, &mut memory, &task.engine.compute) };
+            let finished = task.engine.compute.synchronize();
+            copied.and(finished)?;
+            task.stats.bytes_down += len as u64;
+            Ok(memory.to_vec())
+        })
+    }
+
+    /// Copies the first `len` bytes of `source` to the start of `target`, on the device.
+    pub fn copy(&mut self, target: &DeviceBuffer, source: &DeviceBuffer, len: usize) -> Result<()> {
+        self.step(|task| target.copy_from(source, len, &task.engine.compute))
+    }
+
+    /// Returns the kernels of `source`, loaded: from the worker's memory, else from disk, else compiled.
+    ///
+    /// # Errors
+    /// As [`compile`](crate::device::compile), and `device` where the driver refuses the code.
+    pub fn kernel(&mut self, source: &KernelSource) -> Result<Kernel> {
+        self.step(|task| {
+            let Engine { kernels, device, .. } = &mut *task.engine;
+            kernels.get(source, device, &task.shared.cache, &mut task.stats)
+        })
+    }
+
+    /// Enqueues a kernel with `grid` blocks of `block` threads. `parameters` are the bytes of its one by-value struct,
+    /// as the kernel's source declares it. Buffers whose addresses are in it may be dropped right afterwards: memory
+    /// is freed in the order of the compute stream.
+    ///
+    /// # Errors
+    /// `cancelled` once the task was; `unsupported` where the parameters exceed 4,096 bytes or the device lacks the
+    /// shared memory; `device` for a fault.
+    pub fn launch(
+        &mut self,
+        function: &Function,
+        grid: u32,
+        block: u32,
+        shared_bytes: u32,
+        parameters: &[u8],
+    ) -> Result<()> {
+        self.step(|task| {
+            let Engine { device, compute, timeline, .. } = &mut *task.engine;
+            let start = timeline.start(device, compute)?;
+            // SAFETY: operators write parameters as the source that they generated declares them; memory that they
+            // point to is freed behind this launch on the same stream. A wrong address is a fault of the device's
+            // context, which is found and rebuilt, not of this process.
+            unsafe { function.launch(grid, block, shared_bytes, parameters, compute) }?;
+            timeline.finish(Activity::Kernel, start, device, compute, &mut task.stats)?;
+            task.stats.kernels_launched += 1;
+            Ok(())
+        })
+    }
+
+    /// Waits for everything enqueued so far; faults come back from here.
+    pub fn synchronize(&mut self) -> Result<()> {
+        self.step(|task| {
+            task.engine.synchronize()?;
+            task.engine.timeline.collect(&mut task.stats)
+        })
+    }
+
+    /// Returns the resident table `key`, which counts as used now.
+    pub fn resident(&mut self, key: &str) -> Option<Arc<DeviceTable>> {
+        self.shared.residents.get(key)
+    }
+
+    /// Keeps `table` in device memory under `key`, in place of what was there, until it is dropped or evicted.
+    pub fn keep_resident(&mut self, key: &str, table: DeviceTable) -> Arc<DeviceTable> {
+        self.shared.residents.insert(key, table)
+    }
+
+    /// The pool to stage uploads in.
+    pub fn pinned_pool(&self) -> &PinnedPool {
+        &self.shared.pool
+    }
+
+    /// Multiprocessors of the device.
+    pub fn sm_count(&self) -> u32 {
+        self.shared.info.sm_count
+    }
+
+    /// What the device is.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.shared.info
+    }
+
+    /// Bytes that could be allocated now, if every resident table were evicted.
+    pub fn free_bytes(&self) -> u64 {
+        self.shared.residents.budget().lock().free_after_eviction()
+    }
+
+    /// Fails with `cancelled` once the task was; long host loops ask now and then.
+    pub fn check_cancelled(&self) -> Result<()> {
+        self.cancel.iter().try_for_each(CancelToken::check)
+    }
+
+    /// What the task did so far; times of work that is still running are missing until the next synchronisation.
+    pub fn stats(&self) -> TaskStats {
+        TaskStats { peak_bytes: self.shared.residents.budget().lock().peak(), ..self.stats.clone() }
+    }
+
+    /// Runs one step unless the task was cancelled or has met a fault, and notes a fault.
+    pub(super) fn step<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        self.check_cancelled()?;
+        step(self).map_err(|error| {
+            let error = error.context(&self.shared.info);
+            if error.is_device_fault() {
+                self.fault = Some(error.clone());
+            }
+            error
+        })
+    }
+
+    /// Allocates for the stream that first uses the memory; it is freed in the order of the compute stream.
+    pub(super) fn allocate(&mut self, bytes: usize, used_by: UsedBy) -> Result<DeviceBuffer> {
+        let capacity = DeviceBuffer::capacity_for(bytes)?;
+        let reservation = match self.shared.residents.reserve(capacity as u64) {
+            Reserved::Granted(reservation, evictions) => {
+                self.stats.evictions += evictions;
+                reservation
+            }
+            Reserved::Refused { free } => return Err(self.out_of_memory(capacity, free)),
+        };
+        let buffer = match self.try_allocate(bytes, used_by) {
+            Err(error) if error.is_out_of_memory() => self.allocate_after_cleaning(bytes, used_by),
+            other => other,
+        }?;
+        Ok(buffer.with_reservation(reservation))
+    }
+
+    /// Tries again where the driver has less than the budget says: others use the device, or memory is in pieces.
+    fn allocate_after_cleaning(&mut self, bytes: usize, used_by: UsedBy) -> Result<DeviceBuffer> {
+        self.engine.synchronize()?;
+        self.engine.device.trim(0)?;
+        let mut result = self.try_allocate(bytes, used_by);
+        if matches!(&result, Err(error) if error.is_out_of_memory()) {
+            self.stats.evictions += self.shared.residents.evict_unused();
+            self.engine.synchronize()?;
+            self.engine.device.trim(0)?;
+            result = self.try_allocate(bytes, used_by);
+        }
+        match result {
+            Err(error) if error.is_out_of_memory() => {
+                let (free, _) = self.engine.device.memory()?;
+                Err(self.out_of_memory(bytes, free))
+            }
+            other => other,
+        }
+    }
+
+    fn try_allocate(&self, bytes: usize, used_by: UsedBy) -> Result<DeviceBuffer> {
+        let stream = match used_by {
+            UsedBy::Compute => &*self.engine.compute,
+            UsedBy::Upload => &self.engine.upload,
+        };
+        DeviceBuffer::new(bytes, stream, &self.engine.compute)
+    }
+
+    fn out_of_memory(&self, asked: usize, free: u64) -> Error {
+        let budget = self.shared.residents.budget().lock();
+        Error::out_of_memory(format!(
+            "out of device memory: {asked} bytes asked, {free} free, {} of {} reserved; raise \
+             swath.device_memory_limit if the device has more, or let resident tables go",
+            budget.reserved(),
+            budget.limit()
+        ))
+    }
+}
