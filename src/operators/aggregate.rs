@@ -1,0 +1,278 @@
+//! Aggregate: groups in an open-addressing hash table, or one group without keys.
+
+use std::sync::Arc;
+
+use crate::column::DeviceChunk;
+use crate::device::DeviceBuffer;
+use crate::error::{Error, Result};
+use crate::program::{CompiledSink, Param};
+use crate::worker::Task;
+
+use super::binding::{BLOCK, Control, Program};
+use super::output::Outputs;
+use super::prefix_sum::{Summand, prefix_sum};
+
+/// Slots of the first table of a keyed aggregate: what suits few groups and costs little where they are many.
+const FIRST_SLOTS: usize = 4096;
+/// How much larger the next table is when one was too small.
+const GROWTH: usize = 16;
+/// Shared memory for the slots of one block, and the most slots there: enough for few groups at full occupancy.
+const SHARED_BYTES_MAX: usize = 24 * 1024;
+const SHARED_SLOTS_MAX: usize = 256;
+/// Blocks for each multiprocessor, in kernels whose blocks take many tiles.
+const BLOCKS_PER_SM: usize = 8;
+
+/// Groups by the keys and aggregates.
+///
+/// # Shape      input [n] → one row a group, in the order of the groups' first rows; exactly one row without keys.
+/// # Nulls      a null key is a group of its own; null arguments do not count.
+/// # Memory     the input until the end; 2–32 slots a group; n/4 bytes to order the groups.
+/// # Traffic    reads the input once, twice where floats are summed.
+/// # Guarantee  deterministic across runs, schedules and chunk sizes; equal to the CPU for all but floats.
+/// # Errors     failures of expressions and averages; out of memory where the table does not fit.
+#[derive(Default)]
+pub(super) struct AggregateState {
+    /// Input not yet aggregated, each with the number of its first row in the whole input.
+    held: Vec<(Arc<DeviceChunk>, u64)>,
+    /// Rows that came in so far.
+    rows: u64,
+    /// What was folded before.
+    folded: Option<Table>,
+}
+
+/// A hash table of groups and what it refers to.
+struct Table {
+    slots: DeviceBuffer,
+    /// A power of two.
+    slot_count: usize,
+    groups: usize,
+    /// The largest exponent of each float sum, 4 bytes each.
+    exponents: DeviceBuffer,
+    /// Where the strings of groups lie, once they do not lie in the input.
+    heaps: Vec<DeviceBuffer>,
+}
+
+impl AggregateState {
+    pub fn push(&mut self, chunk: Arc<DeviceChunk>) {
+        let first_row = self.rows;
+        self.rows += chunk.rows as u64;
+        self.held.push((chunk, first_row));
+    }
+
+    /// Folds the held input into the table; what the table refers to is copied, so that the input can be freed.
+    pub fn fold(&mut self, task: &mut Task<'_>, program: &mut Program) -> Result<bool> {
+        if self.held.is_empty() {
+            return Ok(false);
+        }
+        let mut table = build(task, program, &self.held)?;
+        keep_strings(task, program, &mut table)?;
+        if let Some(before) = &self.folded {
+            let merged = merge(task, program, before, &table)?;
+            let mut heaps = std::mem::take(&mut table.heaps);
+            heaps.extend(self.folded.take().into_iter().flat_map(|before| before.heaps));
+            table = Table { heaps, ..merged };
+        }
+        self.folded = Some(table);
+        self.held.clear();
+        Ok(true)
+    }
+
+    pub fn finish(&mut self, task: &mut Task<'_>, program: &mut Program) -> Result<Vec<DeviceChunk>> {
+        if self.folded.is_some() {
+            self.fold(task, program)?;
+        }
+        let table = match self.folded.take() {
+            Some(table) => table,
+            None => build(task, program, &self.held)?,
+        };
+        let chunk = emit(task, program, &table, self.rows)?;
+        self.held.clear();
+        Ok(vec![chunk])
+    }
+}
+
+/// The parts of the sink that running it needs.
+struct Shape {
+    keyed: bool,
+    slot_words: usize,
+    float_sums: usize,
+    has_strings: bool,
+    items: usize,
+}
+
+fn shape(program: &Program) -> Result<Shape> {
+    match &program.compiled.sink {
+        &CompiledSink::Aggregate { keyed, slot_words, float_sums, has_strings, items, .. } => {
+            Ok(Shape { keyed, slot_words, float_sums, has_strings, items })
+        }
+        CompiledSink::Materialize { .. } => Err(Error::bug("aggregate was given another sink")),
+    }
+}
+
+/// Aggregates `chunks` into a new table, beginning again with a larger one where it proves too small.
+fn build(task: &mut Task<'_>, program: &mut Program, chunks: &[(Arc<DeviceChunk>, u64)]) -> Result<Table> {
+    let shape = shape(program)?;
+    let compiled = program.compiled.clone();
+    let rows: usize = chunks.iter().map(|(chunk, _)| chunk.rows).sum();
+    let blocks_max = task.sm_count() as usize * BLOCKS_PER_SM;
+
+    let exponents = task.alloc_filled(shape.float_sums * 4, 0)?;
+    if shape.float_sums > 0 {
+        for (chunk, _) in chunks {
+            let control = Control::new(task)?;
+            let grid = chunk.rows.div_ceil(BLOCK).min(blocks_max);
+            program.launch(task, "ranges", grid, 0, Some(chunk), |param| match param {
+                Param::Rows => chunk.rows as u64,
+                Param::Control => control.address(),
+                Param::ExponentMax => exponents.address(),
+                _ => 0,
+            })?;
+        }
+    }
+
+    // Half full at most: this many slots always suffice.
+    let slots_enough = (2 * rows + 2).next_power_of_two();
+    let mut slot_count = if shape.keyed { FIRST_SLOTS.min(slots_enough) } else { 4 };
+    let mut shared_slots = if shape.keyed { shared_slots(shape.slot_words) } else { 0 };
+    loop {
+        let slots = task.alloc_filled(slot_count * shape.slot_words * 8, 0)?;
+        let control = Control::new(task)?;
+        let none = [];
+        let inputs = chunks.iter().map(|(chunk, first_row)| (Some(chunk.as_ref()), *first_row));
+        // Without any input there is still the one group without keys.
+        let no_input: &[(Option<&DeviceChunk>, u64)] = if chunks.is_empty() { &[(None, 0)] } else { &none };
+        for (chunk, first_row) in inputs.chain(no_input.iter().copied()) {
+            let chunk_rows = chunk.map_or(0, |chunk| chunk.rows);
+            let grid = chunk_rows.div_ceil(BLOCK * shape.items).clamp(1, blocks_max);
+            let shared_bytes = shared_slots * shape.slot_words * 8;
+            program.launch(task, "aggregate", grid, shared_bytes, chunk, |param| match param {
+                Param::Rows => chunk_rows as u64,
+                Param::FirstRow => first_row,
+                Param::Control => control.address(),
+                Param::Slots => slots.address(),
+                Param::SlotMask => slot_count as u64 - 1,
+                Param::SharedSlots => shared_slots as u64,
+                Param::ExponentMax => exponents.address(),
+                _ => 0,
+            })?;
+        }
+        let report = control.read(task, &compiled.sites)?;
+        if !report.overflow {
+            return Ok(Table { slots, slot_count, groups: report.rows, exponents, heaps: vec![] });
+        }
+        if slot_count >= slots_enough {
+            return Err(Error::bug(format!("{} groups overflow {slot_count} slots", report.rows)));
+        }
+        // So many groups do not profit from shared memory.
+        shared_slots = 0;
+        slot_count = (slot_count * GROWTH).min(slots_enough);
+    }
+}
+
+/// The slots of one block's shared memory: a power of two, none where a slot is too wide.
+fn shared_slots(slot_words: usize) -> usize {
+    let fit = SHARED_BYTES_MAX / (slot_words * 8);
+    let slots = if fit.is_power_of_two() { fit } else { fit.next_power_of_two() / 2 };
+    if slots < 8 { 0 } else { slots.min(SHARED_SLOTS_MAX) }
+}
+
+/// Copies the strings that the table's groups refer to, so that it does not need the input any more.
+fn keep_strings(task: &mut Task<'_>, program: &mut Program, table: &mut Table) -> Result<()> {
+    if !shape(program)?.has_strings {
+        return Ok(());
+    }
+    let grid = table.slot_count.div_ceil(BLOCK);
+    let mut heap: Option<DeviceBuffer> = None;
+    // First without a heap, to count the bytes.
+    for _ in 0..2 {
+        let control = Control::new(task)?;
+        program.launch(task, "strings", grid, 0, None, |param| match param {
+            Param::Control => control.address(),
+            Param::Slots => table.slots.address(),
+            Param::SlotMask => table.slot_count as u64 - 1,
+            Param::Heap => heap.as_ref().map_or(0, |heap| heap.address()),
+            _ => 0,
+        })?;
+        let bytes = control.read(task, &[])?.bytes;
+        if heap.is_none() {
+            heap = Some(task.alloc(bytes)?);
+        }
+    }
+    table.heaps.extend(heap);
+    Ok(())
+}
+
+/// Merges two tables into a new one, which refers to the heaps of both: those are the caller's to move.
+fn merge(task: &mut Task<'_>, program: &mut Program, a: &Table, b: &Table) -> Result<Table> {
+    let shape = shape(program)?;
+    let bytes = shape.float_sums * 4;
+    let exponents = if bytes == 0 {
+        task.alloc(0)?
+    } else {
+        let (of_a, of_b) = (task.read(&a.exponents, 0, bytes)?, task.read(&b.exponents, 0, bytes)?);
+        let larger: Vec<u8> = of_a
+            .chunks_exact(4)
+            .zip(of_b.chunks_exact(4))
+            .flat_map(|(a, b)| {
+                let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("chunks of 4 bytes"));
+                word(a).max(word(b)).to_le_bytes()
+            })
+            .collect();
+        task.write(&larger)?
+    };
+    let slot_count = (2 * (a.groups + b.groups) + 2).next_power_of_two();
+    let slots = task.alloc_filled(slot_count * shape.slot_words * 8, 0)?;
+    let control = Control::new(task)?;
+    for table in [a, b] {
+        program.launch(task, "merge", table.slot_count.div_ceil(BLOCK), 0, None, |param| match param {
+            Param::Control => control.address(),
+            Param::Slots => slots.address(),
+            Param::SlotMask => slot_count as u64 - 1,
+            Param::ExponentMax => exponents.address(),
+            Param::FromSlots => table.slots.address(),
+            Param::FromMask => table.slot_count as u64 - 1,
+            Param::FromExponents => table.exponents.address(),
+            _ => 0,
+        })?;
+    }
+    let report = control.read(task, &[])?;
+    Ok(Table { slots, slot_count, groups: report.rows, exponents, heaps: vec![] })
+}
+
+/// Writes the groups as columns, in the order of their first rows among `rows`.
+fn emit(task: &mut Task<'_>, program: &mut Program, table: &Table, rows: u64) -> Result<DeviceChunk> {
+    let compiled = program.compiled.clone();
+    let CompiledSink::Aggregate { keyed, outputs: columns, .. } = &compiled.sink else {
+        return Err(Error::bug("aggregate was given another sink"));
+    };
+    let grid = table.slot_count.div_ceil(BLOCK);
+    let words = (rows as usize).div_ceil(32);
+    let order = if *keyed {
+        let first_rows = task.alloc_filled(words * 4, 0)?;
+        program.launch(task, "mark", grid, 0, None, |param| match param {
+            Param::Slots => table.slots.address(),
+            Param::SlotMask => table.slot_count as u64 - 1,
+            Param::FirstRows => first_rows.address(),
+            _ => 0,
+        })?;
+        let (ranks, _) = prefix_sum(task, Summand::SetBits, words, &first_rows)?;
+        Some((first_rows, ranks))
+    } else {
+        None
+    };
+    let outputs = Outputs::alloc(task, columns, table.groups)?;
+    let control = Control::new(task)?;
+    program.launch(task, "emit", grid, 0, None, |param| match param {
+        Param::Control => control.address(),
+        Param::Slots => table.slots.address(),
+        Param::SlotMask => table.slot_count as u64 - 1,
+        Param::ExponentMax => table.exponents.address(),
+        Param::FirstRows => order.as_ref().map_or(0, |(first_rows, _)| first_rows.address()),
+        Param::Ranks => order.as_ref().map_or(0, |(_, ranks)| ranks.address()),
+        other => outputs.word(other).unwrap_or(0),
+    })?;
+    if !compiled.sites.is_empty() {
+        control.read(task, &compiled.sites)?;
+    }
+    outputs.finish(task, compiled.pipeline.output(), table.groups)
+}

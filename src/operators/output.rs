@@ -1,0 +1,74 @@
+//! The columns that a kernel writes.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use crate::column::{DeviceChunk, DeviceColumn, Storage};
+use crate::device::DeviceBuffer;
+use crate::error::{Error, Result};
+use crate::program::{OutputColumn, Param};
+use crate::worker::Task;
+
+use super::prefix_sum::gather_strings;
+
+/// Bytes of a string reference: address, length, mode.
+const REFERENCE_BYTES: usize = 16;
+
+/// Buffers for the output of one launch.
+pub(super) struct Outputs(Vec<Output>);
+
+struct Output {
+    column: OutputColumn,
+    values: DeviceBuffer,
+    validity: Option<DeviceBuffer>,
+}
+
+impl Outputs {
+    /// Allocates room for `rows` rows: bits start clear, validity starts set.
+    pub fn alloc(task: &mut Task<'_>, columns: &[OutputColumn], rows: usize) -> Result<Outputs> {
+        let mut outputs = vec![];
+        for &column in columns {
+            let values = match (column.storage, column.storage.width()) {
+                (Storage::Bits, _) => task.alloc_filled(rows.div_ceil(8), 0)?,
+                (_, Some(width)) => task.alloc(rows * width)?,
+                (_, None) => task.alloc(rows * REFERENCE_BYTES)?,
+            };
+            let validity = match column.nullable {
+                true => Some(task.alloc_filled(rows.div_ceil(8), 0xff)?),
+                false => None,
+            };
+            outputs.push(Output { column, values, validity });
+        }
+        Ok(Outputs(outputs))
+    }
+
+    /// The parameter of an output column, if `param` is one.
+    pub fn word(&self, param: Param) -> Option<u64> {
+        match param {
+            Param::Output(index) => Some(self.0[index].values.address()),
+            Param::OutputValidity(index) => {
+                Some(self.0[index].validity.as_ref().map_or(0, |validity| validity.address()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Makes a chunk of the first `rows` rows; strings are gathered from where the references point.
+    pub fn finish(self, task: &mut Task<'_>, schema: &SchemaRef, rows: usize) -> Result<DeviceChunk> {
+        let mut columns = vec![];
+        for (output, field) in self.0.into_iter().zip(schema.fields()) {
+            let data_type = field.data_type().clone();
+            let Output { column, values, validity } = output;
+            columns.push(Arc::new(match column.storage {
+                Storage::Bytes => {
+                    let (offsets, bytes) = gather_strings(task, rows, &values)?;
+                    DeviceColumn::bytes(data_type, rows, offsets, bytes, validity)?
+                }
+                Storage::Dictionary { .. } => return Err(Error::bug("a kernel writes dictionaries out")),
+                storage => DeviceColumn::fixed(data_type, storage, rows, values, validity)?,
+            }));
+        }
+        DeviceChunk::new(schema.clone(), columns, rows)
+    }
+}
