@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Device programs: the intermediate representation and its code generation.
 //!
 //! A program is data: pipelines over columns. It knows nothing of DataFusion above it and makes no CUDA calls; what
@@ -11,6 +10,3 @@ pub mod pipeline;
 pub use codegen::{CompiledPipeline, CompiledSink, OutputColumn, Param, check, compile};
 pub use expr::{BinaryOp, DatePart, Expr, Function, Literal, Op};
 pub use pipeline::{Aggregate, AggregateFunction, Phase, Pipeline, PipelineBuilder, Sink};
-=======
-//!
->>>>>>> edc72e0 (Add the device layer and the signatures of columns and workers)
