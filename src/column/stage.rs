@@ -60,7 +60,7 @@ impl StagedChunk {
     ///
     /// # Errors
     /// `unsupported` where devices do not take a column's type, or a chunk would have more than 2³¹−1 rows or bytes
-    /// of strings in a column; `user` where a decimal has more digits than its type says, naming column and row;
+    /// of strings in a column, or a decimal has more digits than its type says, naming column and row;
     /// `out_of_memory` where the host has no memory to stage in.
     pub fn stage(schema: &SchemaRef, batches: &[RecordBatch], pool: &PinnedPool) -> Result<StagedChunk> {
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
@@ -359,11 +359,12 @@ fn fill_narrowed(arrays: &[&ArrayRef], target: &mut [i64]) -> Result<()> {
     for array in arrays {
         let decimals = array.as_primitive::<Decimal128Type>();
         let (values, nulls) = (decimals.values(), decimals.nulls());
-        if let Some(index) = narrow(values, nulls, &mut target[row..row + values.len()]) {
-            return Err(Error::user(format!(
-                "row {}: {} is too large for type {}",
+        let limit = 10i64.pow(u32::from(decimals.precision()).min(NARROW_DIGITS_MAX));
+        if let Some(index) = narrow(values, nulls, limit, &mut target[row..row + values.len()]) {
+            return Err(Error::unsupported(format!(
+                "row {}: {} has more digits than type {} allows",
                 row + index,
-                values[index],
+                decimals.value_as_string(index),
                 array.data_type()
             )));
         }
@@ -372,17 +373,26 @@ fn fill_narrowed(arrays: &[&ArrayRef], target: &mut [i64]) -> Result<()> {
     Ok(())
 }
 
-/// Writes `values` with 8 bytes each; returns the first valid one that does not fit.
-fn narrow(values: &[i128], nulls: Option<&NullBuffer>, target: &mut [i64]) -> Option<usize> {
-    let mut lost = 0i128;
+/// Digits that 8 bytes hold; decimals of more are stored with 16.
+const NARROW_DIGITS_MAX: u32 = 18;
+
+/// Writes `values` with 8 bytes each; returns the first valid one whose magnitude is not below `limit`.
+///
+/// Generated code relies on the limit: it is what bounds sums and products.
+fn narrow(values: &[i128], nulls: Option<&NullBuffer>, limit: i64, target: &mut [i64]) -> Option<usize> {
+    let (mut lost, mut least, mut greatest) = (0i128, 0i64, 0i64);
     for (value, narrow) in values.iter().zip(target) {
         *narrow = *value as i64;
         lost |= value ^ i128::from(*narrow);
+        least = least.min(*narrow);
+        greatest = greatest.max(*narrow);
     }
-    // What lies beneath a null may be anything, so look closer only if something was lost.
-    let fits =
-        |index: &usize| i64::try_from(values[*index]).is_ok() || nulls.is_some_and(|n| n.is_null(*index));
-    if lost == 0 { None } else { (0..values.len()).find(|index| !fits(index)) }
+    if lost == 0 && -limit < least && greatest < limit {
+        return None;
+    }
+    // What lies beneath a null may be anything.
+    let is_valid = |index: usize| nulls.is_none_or(|nulls| nulls.is_valid(index));
+    (0..values.len()).find(|index| values[*index].unsigned_abs() >= limit as u128 && is_valid(*index))
 }
 
 fn as_i32s(bytes: &mut [u8]) -> &mut [i32] {
