@@ -10,6 +10,7 @@ use arrow::util::bit_mask::set_bits;
 
 use super::bytes_source::BytesSource;
 use super::dictionary::MergedDictionary;
+use super::download::{HostColumn, assemble};
 use super::storage::Storage;
 use crate::memory::{PinnedLease, PinnedPool};
 use crate::{Error, Result};
@@ -98,6 +99,15 @@ impl StagedChunk {
             .collect()
     }
 
+    /// Returns the rows as a batch again, as a download of them would: for work that turns back to the CPU.
+    ///
+    /// # Errors
+    /// `bug`: staged values are valid.
+    pub fn to_batch(&self) -> Result<RecordBatch> {
+        let host: Vec<HostColumn> = self.columns.iter().map(|column| column.on_host(&self.memory)).collect();
+        assemble(&self.schema, self.rows, &host)
+    }
+
     /// Names and types.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -111,6 +121,20 @@ impl StagedChunk {
     /// Bytes that will be copied, which is what the chunk will take on the device.
     pub fn bytes(&self) -> usize {
         self.memory.len()
+    }
+}
+
+impl StagedColumn {
+    fn on_host<'a>(&'a self, memory: &'a [u8]) -> HostColumn<'a> {
+        let part = |range: &Range<usize>| &memory[range.clone()];
+        HostColumn {
+            data_type: &self.data_type,
+            storage: self.storage,
+            values: part(&self.values),
+            validity: self.validity.as_ref().map(part),
+            offsets: self.offsets.as_ref().map(part),
+            dictionary: self.dictionary.as_ref().map(|dictionary| &dictionary.host),
+        }
     }
 }
 
@@ -440,12 +464,14 @@ mod tests {
 
     #[test]
     fn a_decimal_beyond_its_type_names_column_and_row() {
-        let wide = Decimal128Array::from(vec![Some(1), None, Some(1 << 70)])
-            .with_precision_and_scale(15, 2)
-            .unwrap();
-        let error = stage(Arc::new(wide)).unwrap_err();
-        assert!(error.is_user());
-        assert!(error.to_string().starts_with("column 'price': row 2:"), "{error}");
+        for large in [10i128.pow(15), -10i128.pow(15), 1 << 64, i128::MIN] {
+            let values = Decimal128Array::from(vec![Some(1), None, Some(large)]);
+            let error = stage(Arc::new(values.with_precision_and_scale(15, 2).unwrap())).unwrap_err();
+            assert!(error.is_unsupported());
+            assert!(error.to_string().starts_with("column 'price': row 2:"), "{error}");
+        }
+        let largest = Decimal128Array::from(vec![10i128.pow(15) - 1, 1 - 10i128.pow(15)]);
+        assert!(stage(Arc::new(largest.with_precision_and_scale(15, 2).unwrap())).is_ok());
     }
 
     #[test]
