@@ -10,6 +10,7 @@ use arrow::util::bit_mask::set_bits;
 
 use super::bytes_source::BytesSource;
 use super::dictionary::MergedDictionary;
+use super::download::{HostColumn, assemble};
 use super::storage::Storage;
 use crate::memory::{PinnedLease, PinnedPool};
 use crate::{Error, Result};
@@ -60,7 +61,7 @@ impl StagedChunk {
     ///
     /// # Errors
     /// `unsupported` where devices do not take a column's type, or a chunk would have more than 2³¹−1 rows or bytes
-    /// of strings in a column; `user` where a decimal has more digits than its type says, naming column and row;
+    /// of strings in a column, or a decimal has more digits than its type says, naming column and row;
     /// `out_of_memory` where the host has no memory to stage in.
     pub fn stage(schema: &SchemaRef, batches: &[RecordBatch], pool: &PinnedPool) -> Result<StagedChunk> {
         let rows = batches.iter().map(RecordBatch::num_rows).sum();
@@ -98,6 +99,15 @@ impl StagedChunk {
             .collect()
     }
 
+    /// Returns the rows as a batch again, as a download of them would: for work that turns back to the CPU.
+    ///
+    /// # Errors
+    /// `bug`: staged values are valid.
+    pub fn to_batch(&self) -> Result<RecordBatch> {
+        let host: Vec<HostColumn> = self.columns.iter().map(|column| column.on_host(&self.memory)).collect();
+        assemble(&self.schema, self.rows, &host)
+    }
+
     /// Names and types.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -111,6 +121,20 @@ impl StagedChunk {
     /// Bytes that will be copied, which is what the chunk will take on the device.
     pub fn bytes(&self) -> usize {
         self.memory.len()
+    }
+}
+
+impl StagedColumn {
+    fn on_host<'a>(&'a self, memory: &'a [u8]) -> HostColumn<'a> {
+        let part = |range: &Range<usize>| &memory[range.clone()];
+        HostColumn {
+            data_type: &self.data_type,
+            storage: self.storage,
+            values: part(&self.values),
+            validity: self.validity.as_ref().map(part),
+            offsets: self.offsets.as_ref().map(part),
+            dictionary: self.dictionary.as_ref().map(|dictionary| &dictionary.host),
+        }
     }
 }
 
@@ -359,11 +383,12 @@ fn fill_narrowed(arrays: &[&ArrayRef], target: &mut [i64]) -> Result<()> {
     for array in arrays {
         let decimals = array.as_primitive::<Decimal128Type>();
         let (values, nulls) = (decimals.values(), decimals.nulls());
-        if let Some(index) = narrow(values, nulls, &mut target[row..row + values.len()]) {
-            return Err(Error::user(format!(
-                "row {}: {} is too large for type {}",
+        let limit = 10i64.pow(u32::from(decimals.precision()).min(NARROW_DIGITS_MAX));
+        if let Some(index) = narrow(values, nulls, limit, &mut target[row..row + values.len()]) {
+            return Err(Error::unsupported(format!(
+                "row {}: {} has more digits than type {} allows",
                 row + index,
-                values[index],
+                decimals.value_as_string(index),
                 array.data_type()
             )));
         }
@@ -372,17 +397,26 @@ fn fill_narrowed(arrays: &[&ArrayRef], target: &mut [i64]) -> Result<()> {
     Ok(())
 }
 
-/// Writes `values` with 8 bytes each; returns the first valid one that does not fit.
-fn narrow(values: &[i128], nulls: Option<&NullBuffer>, target: &mut [i64]) -> Option<usize> {
-    let mut lost = 0i128;
+/// Digits that 8 bytes hold; decimals of more are stored with 16.
+const NARROW_DIGITS_MAX: u32 = 18;
+
+/// Writes `values` with 8 bytes each; returns the first valid one whose magnitude is not below `limit`.
+///
+/// Generated code relies on the limit: it is what bounds sums and products.
+fn narrow(values: &[i128], nulls: Option<&NullBuffer>, limit: i64, target: &mut [i64]) -> Option<usize> {
+    let (mut lost, mut least, mut greatest) = (0i128, 0i64, 0i64);
     for (value, narrow) in values.iter().zip(target) {
         *narrow = *value as i64;
         lost |= value ^ i128::from(*narrow);
+        least = least.min(*narrow);
+        greatest = greatest.max(*narrow);
     }
-    // What lies beneath a null may be anything, so look closer only if something was lost.
-    let fits =
-        |index: &usize| i64::try_from(values[*index]).is_ok() || nulls.is_some_and(|n| n.is_null(*index));
-    if lost == 0 { None } else { (0..values.len()).find(|index| !fits(index)) }
+    if lost == 0 && -limit < least && greatest < limit {
+        return None;
+    }
+    // What lies beneath a null may be anything.
+    let is_valid = |index: usize| nulls.is_none_or(|nulls| nulls.is_valid(index));
+    (0..values.len()).find(|index| values[*index].unsigned_abs() >= limit as u128 && is_valid(*index))
 }
 
 fn as_i32s(bytes: &mut [u8]) -> &mut [i32] {
@@ -430,12 +464,14 @@ mod tests {
 
     #[test]
     fn a_decimal_beyond_its_type_names_column_and_row() {
-        let wide = Decimal128Array::from(vec![Some(1), None, Some(1 << 70)])
-            .with_precision_and_scale(15, 2)
-            .unwrap();
-        let error = stage(Arc::new(wide)).unwrap_err();
-        assert!(error.is_user());
-        assert!(error.to_string().starts_with("column 'price': row 2:"), "{error}");
+        for large in [10i128.pow(15), -10i128.pow(15), 1 << 64, i128::MIN] {
+            let values = Decimal128Array::from(vec![Some(1), None, Some(large)]);
+            let error = stage(Arc::new(values.with_precision_and_scale(15, 2).unwrap())).unwrap_err();
+            assert!(error.is_unsupported());
+            assert!(error.to_string().starts_with("column 'price': row 2:"), "{error}");
+        }
+        let largest = Decimal128Array::from(vec![10i128.pow(15) - 1, 1 - 10i128.pow(15)]);
+        assert!(stage(Arc::new(largest.with_precision_and_scale(15, 2).unwrap())).is_ok());
     }
 
     #[test]

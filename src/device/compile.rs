@@ -94,8 +94,9 @@ impl Image {
     }
 }
 
-/// Options for every compilation. No fused multiply-add, so that floating-point results equal the CPU's.
-pub(super) const OPTIONS: [&str; 3] = ["--std=c++17", "--device-int128", "--fmad=false"];
+/// Options for every compilation, one a line. There is no fused multiply-add, so that floating-point results equal the
+/// CPU's.
+pub(super) const OPTIONS: &str = include_str!("../../kernels/nvrtc_options.txt");
 
 /// Compiles `source` for `architecture`: to machine code where NVRTC knows it, else to the newest assembly that the
 /// device runs.
@@ -202,9 +203,11 @@ impl Program {
     }
 
     fn compile(&self, target: &Target) -> Result<()> {
-        let options = OPTIONS.iter().map(|option| option.to_string()).chain([target.option()]);
-        let options: Vec<CString> =
-            options.map(|option| CString::new(option).expect("options are literals without NUL")).collect();
+        let lines = OPTIONS.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string);
+        let options: Vec<CString> = lines
+            .chain([target.option()])
+            .map(|option| CString::new(option).expect("the options are text without NUL"))
+            .collect();
         let pointers: Vec<_> = options.iter().map(|option| option.as_ptr()).collect();
         // SAFETY: the program lives; the options live over the call.
         let result = unsafe { sys::nvrtcCompileProgram(self.raw, pointers.len() as i32, pointers.as_ptr()) };

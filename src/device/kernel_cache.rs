@@ -152,7 +152,7 @@ fn compiler_identity() -> Result<&'static str> {
     }
     let (major, minor) = nvrtc_version()?;
     let path = nvrtc_path().unwrap_or_default();
-    Ok(IDENTITY.get_or_init(|| format!("\0{major}.{minor}\0{}\0{}\0", path.display(), OPTIONS.join(" "))))
+    Ok(IDENTITY.get_or_init(|| format!("\0{major}.{minor}\0{}\0{OPTIONS}\0", path.display())))
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

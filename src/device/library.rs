@@ -228,20 +228,20 @@ fn address(library: &Library, symbol: &str) -> Option<usize> {
 
 /// Returns the path of the file that holds `symbol`'s library, where the system tells.
 pub(super) fn nvrtc_path() -> Option<PathBuf> {
-    mapped_file("libnvrtc")
+    mapped_file("libnvrtc.so")
 }
 
 /// Returns the path of the loaded driver library, where the system tells.
 pub(super) fn driver_path() -> Option<PathBuf> {
-    mapped_file("libcuda").or_else(|| mapped_file("cuda"))
+    mapped_file("libcuda.so")
 }
 
-/// Looks in this process's memory map for a shared library whose file name starts with `stem`.
-fn mapped_file(stem: &str) -> Option<PathBuf> {
+/// Looks in this process's memory map for a shared library whose file name starts with `start`.
+fn mapped_file(start: &str) -> Option<PathBuf> {
     let map = std::fs::read_to_string("/proc/self/maps").ok()?;
     map.lines().filter_map(|line| line.find('/').map(|start| Path::new(&line[start..]))).find_map(|path| {
         let name = path.file_name()?.to_str()?;
-        (name.starts_with(stem) && name.contains(".so")).then(|| path.to_path_buf())
+        name.starts_with(start).then(|| path.to_path_buf())
     })
 }
 

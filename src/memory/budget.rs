@@ -137,7 +137,7 @@ impl Budget {
     /// # Panics
     /// If one does not hold: for tests.
     pub fn validate(&self) {
-        assert!(self.reserved <= self.peak || self.peak == 0, "the peak is no peak");
+        assert!(self.reserved <= self.peak, "the peak is no peak");
         let mut ages: Vec<u64> = self.residents.values().map(|resident| resident.used_at).collect();
         ages.sort_unstable();
         ages.dedup();
@@ -177,5 +177,134 @@ pub struct Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.lock().release(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// SplitMix64: a sequence for a seed.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = self.0;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (z ^ (z >> 31)) % bound
+        }
+    }
+
+    #[test]
+    fn nothing_is_evicted_while_there_is_room() {
+        let mut budget = Budget::new(100);
+        assert_eq!(budget.reserve(60, |_| true), Admission::Granted);
+        budget.add_resident(1, 60);
+        assert_eq!(budget.reserve(40, |_| true), Admission::Granted);
+        assert_eq!(budget.free(), 0);
+        assert_eq!(budget.free_after_eviction(), 60);
+    }
+
+    #[test]
+    fn the_least_recently_used_go_first_and_no_more_than_needed() {
+        let mut budget = Budget::new(100);
+        for id in 0..4 {
+            assert_eq!(budget.reserve(25, |_| true), Admission::Granted);
+            budget.add_resident(id, 25);
+        }
+        budget.touch(0);
+        assert_eq!(budget.reserve(30, |_| true), Admission::Evict(vec![1, 2]));
+        assert_eq!(budget.reserve(30, |id| id != 2), Admission::Evict(vec![1, 3]));
+        assert_eq!(budget.reserve(30, |id| id == 3), Admission::Refused { asked: 30, free: 25 });
+        assert_eq!(budget.reserved(), 100);
+    }
+
+    #[test]
+    fn more_than_the_limit_is_refused_and_evicts_nothing() {
+        let mut budget = Budget::new(100);
+        assert_eq!(budget.reserve(50, |_| true), Admission::Granted);
+        budget.add_resident(7, 50);
+        assert_eq!(budget.reserve(101, |_| true), Admission::Refused { asked: 101, free: 100 });
+        assert_eq!(budget.reserve(u64::MAX, |_| true), Admission::Refused { asked: u64::MAX, free: 100 });
+        assert_eq!(budget.reserved(), 50);
+    }
+
+    #[test]
+    fn a_token_releases_its_bytes_when_dropped() {
+        let budget = SharedBudget::new(10);
+        assert_eq!(budget.lock().reserve(10, |_| true), Admission::Granted);
+        let token = budget.token(10);
+        assert_eq!(budget.lock().free(), 0);
+        drop(token);
+        assert_eq!(budget.lock().free(), 10);
+        assert_eq!(budget.lock().peak(), 10);
+    }
+
+    /// Drives a budget the way a worker does, against a model that keeps every reservation apart.
+    #[test]
+    fn random_sequences_keep_the_books() {
+        for seed in 0..2_000 {
+            let mut random = Random(seed);
+            let limit = 1 + random.below(1_000);
+            let mut budget = Budget::new(limit);
+            let mut held: Vec<u64> = Vec::new();
+            let mut residents: BTreeMap<ResidentId, u64> = BTreeMap::new();
+            let mut used_in_order: Vec<ResidentId> = Vec::new();
+            for step in 0..100 {
+                match random.below(6) {
+                    0 | 1 => {
+                        let asked = random.below(limit + limit / 4 + 1);
+                        let busy: BTreeSet<ResidentId> =
+                            residents.keys().copied().filter(|_| random.below(3) == 0).collect();
+                        let before = budget.reserved();
+                        match budget.reserve(asked, |id| !busy.contains(&id)) {
+                            Admission::Granted => held.push(asked),
+                            Admission::Evict(ids) => {
+                                assert_eq!(budget.reserved(), before, "seed {seed} step {step}");
+                                assert!(ids.iter().all(|id| !busy.contains(id)));
+                                let idle: Vec<_> =
+                                    used_in_order.iter().copied().filter(|id| !busy.contains(id)).collect();
+                                assert_eq!(ids, idle[..ids.len()], "seed {seed} step {step}: not the oldest");
+                                for id in ids {
+                                    budget.remove_resident(id);
+                                    budget.release(residents.remove(&id).unwrap());
+                                    used_in_order.retain(|other| *other != id);
+                                }
+                                assert_eq!(budget.reserve(asked, |_| false), Admission::Granted);
+                                held.push(asked);
+                            }
+                            Admission::Refused { asked: told, free } => {
+                                assert_eq!(told, asked);
+                                assert!(free < asked, "seed {seed} step {step}: refused what fits");
+                            }
+                        }
+                    }
+                    2 if !held.is_empty() => {
+                        let index = random.below(held.len() as u64) as usize;
+                        budget.release(held.swap_remove(index));
+                    }
+                    3 if !held.is_empty() => {
+                        budget.add_resident(step, held[0]);
+                        residents.insert(step, held.swap_remove(0));
+                        used_in_order.push(step);
+                    }
+                    4 if !used_in_order.is_empty() => {
+                        let id = used_in_order.remove(random.below(used_in_order.len() as u64) as usize);
+                        budget.touch(id);
+                        used_in_order.push(id);
+                    }
+                    _ => budget.start_peak(),
+                }
+                budget.validate();
+                let model = held.iter().sum::<u64>() + residents.values().sum::<u64>();
+                assert_eq!(budget.reserved(), model, "seed {seed} step {step}");
+                assert!(budget.reserved() <= limit && budget.peak() <= limit, "seed {seed} step {step}");
+                assert_eq!(budget.free_after_eviction(), limit - held.iter().sum::<u64>());
+            }
+        }
     }
 }
