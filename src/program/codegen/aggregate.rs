@@ -163,15 +163,12 @@ pub(super) fn generate(
         "    static const int KEY_WORDS = {key_words};\n    static const int WORDS = {words};\n    \
          static const int FLOAT_SUMS = {float_sums};\n    static const bool LOCKED = {locked};\n"
     ));
-    let template = if keys.is_empty() { "aggregate_one" } else { "aggregate_groups" };
     // Grouping waits for atomics, not for loads: one row at a time, and many threads.
-    let items = if keys.is_empty() { items_for(&rest) } else { 1 };
-    emitter.entry("aggregate", format!("{template}<P, {items}>"), false);
+    let items = if keys.is_empty() { items_for(&rest, words) } else { 1 };
+    let template = if keys.is_empty() { format!("aggregate_one<P, {items}>") } else { "aggregate_groups<P>".into() };
+    emitter.entry("aggregate", template, false);
     if float_sums > 0 {
         emitter.entry("ranges", "exponent_ranges<P>", false);
-    }
-    if !keys.is_empty() {
-        emitter.entry("mark", "mark_first_rows<P>", false);
     }
     emitter.entry("emit", "emit_groups<P>", false);
     emitter.entry("merge", "merge_table<P>", true);
