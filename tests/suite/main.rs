@@ -1,3 +1,5 @@
 //! Every integration test, in one binary: linking is the slow part.
 
+mod differential;
+mod generated;
 mod operators;
