@@ -12,6 +12,7 @@
 
 pub mod engine;
 mod explain;
+mod expression;
 mod receipt;
 mod resident;
 
