@@ -56,12 +56,8 @@ pub fn translate_aggregate(node: &AggregateExec) -> Result<Aggregation> {
         return refuse("a limit inside an aggregate");
     }
     let input = node.input().schema();
-    let keys = node
-        .group_expr()
-        .expr()
-        .iter()
-        .map(|(key, _)| translate(key, &input))
-        .collect::<Result<Vec<_>>>()?;
+    let keys =
+        node.group_expr().expr().iter().map(|(key, _)| translate(key, &input)).collect::<Result<Vec<_>>>()?;
     let mut states = keys.len();
     let mut aggregates = vec![];
     for (expr, filter) in node.aggr_expr().iter().zip(node.filter_expr()) {
@@ -69,7 +65,8 @@ pub fn translate_aggregate(node: &AggregateExec) -> Result<Aggregation> {
         let input_type = input_type(expr, &node.input_schema())?;
         let (args, filter) = if phase == Phase::Final {
             let fields = expr.state_fields().map_err(|error| unsupported(expr, error))?;
-            let args = (states..states + fields.len()).map(|index| column(index, &input)).collect::<Result<_>>()?;
+            let args =
+                (states..states + fields.len()).map(|index| column(index, &input)).collect::<Result<_>>()?;
             states += fields.len();
             (args, None)
         } else {
@@ -134,8 +131,8 @@ fn arguments(expr: &AggregateFunctionExpr, input: &Schema) -> Result<Vec<Expr>> 
         return Err(unsupported(expr, "aggregates of several arguments"));
     };
     let arg = translate(arg, input)?;
-    let counts_rows = expr.fun().name() == "count"
-        && matches!(&arg.op, Op::Literal(value) if *value != Literal::Null);
+    let counts_rows =
+        expr.fun().name() == "count" && matches!(&arg.op, Op::Literal(value) if *value != Literal::Null);
     Ok(if counts_rows { vec![] } else { vec![arg] })
 }
 
@@ -146,10 +143,9 @@ fn input_type(expr: &AggregateFunctionExpr, raw_input: &Schema) -> Result<DataTy
 }
 
 fn column(index: usize, schema: &Schema) -> Result<Expr> {
-    let field = schema
-        .fields()
-        .get(index)
-        .ok_or_else(|| Error::bug(format!("state column {index} is not in an input of {}", schema.fields().len())))?;
+    let field = schema.fields().get(index).ok_or_else(|| {
+        Error::bug(format!("state column {index} is not in an input of {}", schema.fields().len()))
+    })?;
     Ok(Expr::column(index, field.data_type().clone(), field.is_nullable()))
 }
 

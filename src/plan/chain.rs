@@ -19,8 +19,13 @@ use crate::program::{self, Aggregate, CompiledPipeline, Expr, Op, Phase, Pipelin
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Keeps the rows where the predicate is true, and of them the columns `kept`, or all.
-    Filter { predicate: Expr, kept: Option<Vec<Expr>> },
-    Project { exprs: Vec<Expr> },
+    Filter {
+        predicate: Expr,
+        kept: Option<Vec<Expr>>,
+    },
+    Project {
+        exprs: Vec<Expr>,
+    },
     Aggregate(Aggregation),
 }
 
@@ -38,15 +43,15 @@ impl Step {
         match self {
             Step::Filter { predicate, .. } => Work::Filter { nodes: nodes([predicate]) },
             Step::Project { exprs } => Work::Project { nodes: nodes(exprs) },
-            Step::Aggregate(aggregation) => Work::Aggregate {
-                nodes: nodes(
-                    aggregation.keys.iter().chain(
+            Step::Aggregate(aggregation) => {
+                Work::Aggregate {
+                    nodes: nodes(aggregation.keys.iter().chain(
                         aggregation.aggregates.iter().flat_map(|one| one.args.iter().chain(&one.filter)),
-                    ),
-                ),
-                keys: aggregation.keys.len(),
-                aggregates: aggregation.aggregates.len(),
-            },
+                    )),
+                    keys: aggregation.keys.len(),
+                    aggregates: aggregation.aggregates.len(),
+                }
+            }
         }
     }
 
@@ -54,17 +59,18 @@ impl Step {
     ///
     /// # Errors
     /// Unsupported, naming the expression and why.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self, input: &SchemaRef) -> Result<()> {
+        let check = |expr: &Expr| program::check(input, expr);
         match self {
-            Step::Filter { predicate, .. } => program::check(predicate),
+            Step::Filter { predicate, .. } => check(predicate),
             Step::Project { exprs } => {
                 // A column that is passed on unread needs a device form only where it is read in the end.
-                exprs.iter().filter(|expr| !matches!(expr.op, Op::Column(_))).try_for_each(program::check)
+                exprs.iter().filter(|expr| !matches!(expr.op, Op::Column(_))).try_for_each(check)
             }
             Step::Aggregate(aggregation) => {
                 let of_aggregates =
                     aggregation.aggregates.iter().flat_map(|one| one.args.iter().chain(&one.filter));
-                aggregation.keys.iter().chain(of_aggregates).try_for_each(program::check)
+                aggregation.keys.iter().chain(of_aggregates).try_for_each(check)
             }
         }
     }
@@ -91,7 +97,6 @@ fn nodes<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> usize {
 #[derive(Clone, Debug)]
 pub struct ChainStep {
     pub step: Step,
-    pub name: &'static str,
     /// The CPU plan up to and with this operator, over the chain's input.
     pub host: Arc<dyn ExecutionPlan>,
     pub size: StepSize,
@@ -173,10 +178,8 @@ pub fn compile(input: &SchemaRef, steps: &[ChainStep]) -> Result<DevicePlan> {
     pipelines[0] = first;
     let streams = matches!(pipelines.as_slice(), [Pipeline { sink: Sink::Materialize { .. }, .. }]);
     let input = pipelines[0].input.clone();
-    let stages = pipelines
-        .iter()
-        .map(|pipeline| program::compile(pipeline).map(Arc::new))
-        .collect::<Result<_>>()?;
+    let stages =
+        pipelines.iter().map(|pipeline| program::compile(pipeline).map(Arc::new)).collect::<Result<_>>()?;
     Ok(DevicePlan { read, stages, output, input, schema, streams })
 }
 

@@ -190,8 +190,10 @@ impl CostModel {
 
     fn device_cost(&self, chain: &ChainSize) -> DeviceCost {
         let bytes_in = chain.bytes_in();
-        let chunks = if chain.resident { 1.0 } else { (bytes_in / chain.chunk_bytes.max(1.0)).ceil().max(1.0) };
-        let stages = 1 + chain.steps.iter().filter(|step| matches!(step.work, Work::Aggregate { .. })).count();
+        let chunks =
+            if chain.resident { 1.0 } else { (bytes_in / chain.chunk_bytes.max(1.0)).ceil().max(1.0) };
+        let stages =
+            1 + chain.steps.iter().filter(|step| matches!(step.work, Work::Aggregate { .. })).count();
         let mut kernels = bytes_in / self.device_bytes_per_s;
         for step in &chain.steps {
             let (nodes, grouped) = match step.work {
@@ -205,7 +207,11 @@ impl CostModel {
         }
         kernels += chain.bytes_out() / self.device_bytes_per_s;
         DeviceCost {
-            upload: if chain.resident { 0.0 } else { bytes_in / self.upload_bytes_per_s.min(self.stage_bytes_per_s) },
+            upload: if chain.resident {
+                0.0
+            } else {
+                bytes_in / self.upload_bytes_per_s.min(self.stage_bytes_per_s)
+            },
             kernels,
             compile: if chain.compiled { 0.0 } else { self.compile_s * stages as f64 },
             download: chain.bytes_out() / self.download_bytes_per_s,
@@ -225,7 +231,11 @@ impl CostModel {
                 let input = if chain.resident {
                     "its input is in device memory".to_string()
                 } else {
-                    format!("upload of {} takes {}", human_bytes(chain.bytes_in() as u64), Seconds(cost.upload))
+                    format!(
+                        "upload of {} takes {}",
+                        human_bytes(chain.bytes_in() as u64),
+                        Seconds(cost.upload)
+                    )
                 };
                 decision(
                     true,
@@ -244,7 +254,10 @@ impl CostModel {
                     .into_iter()
                     .reduce(|most, part| if part.0 > most.0 { part } else { most })
                     .unwrap_or_default();
-                decision(false, format!("{what} takes {}; the CPU takes {}", Seconds(seconds), Seconds(host_s)))
+                decision(
+                    false,
+                    format!("{what} takes {}; the CPU takes {}", Seconds(seconds), Seconds(host_s)),
+                )
             }
         }
     }

@@ -8,7 +8,9 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Partitioning, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{EmissionType, ReplaceChildrenOptions, replace_children_if_necessary};
+use datafusion::physical_plan::execution_plan::{
+    EmissionType, ReplaceChildrenOptions, replace_children_if_necessary,
+};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{
@@ -146,7 +148,9 @@ pub fn rebase(
     }
     match plan.children().as_slice() {
         [child] => replace_children_if_necessary(plan.clone(), vec![rebase(child, old, new)?]),
-        _ => Err(DataFusionError::Internal(format!("{} does not lie on the device node's input", plan.name()))),
+        _ => {
+            Err(DataFusionError::Internal(format!("{} does not lie on the device node's input", plan.name())))
+        }
     }
 }
 
@@ -201,8 +205,9 @@ impl ExecutionPlan for DeviceExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let [input] = <[_; 1]>::try_from(children)
-            .map_err(|given| DataFusionError::Internal(format!("DeviceExec has one input, not {}", given.len())))?;
+        let [input] = <[_; 1]>::try_from(children).map_err(|given| {
+            DataFusionError::Internal(format!("DeviceExec has one input, not {}", given.len()))
+        })?;
         let host = rebase(&self.host, &self.input, &input)?;
         let properties = Arc::new(properties(&self.plan, &input, &host));
         Ok(Arc::new(DeviceExec {
@@ -230,7 +235,10 @@ impl ExecutionPlan for DeviceExec {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> PlanResult<SendableRecordBatchStream> {
         if partition != 0 {
-            return Err(DataFusionError::Internal(format!("DeviceExec has one partition, not {}", partition + 1)));
+            return Err(DataFusionError::Internal(format!(
+                "DeviceExec has one partition, not {}",
+                partition + 1
+            )));
         }
         let run = DeviceRun::new(
             self.plan.clone(),

@@ -125,9 +125,14 @@ impl RunMetrics {
 /// A chunk of the input on its way to the device.
 enum Feed {
     /// Batches of the node's input, and the columns that are read of them as they are being staged.
-    Staged { batches: Vec<RecordBatch>, staged: SpawnedTask<Result<Vec<StagedChunk>>> },
+    Staged {
+        batches: Vec<RecordBatch>,
+        staged: SpawnedTask<Result<Vec<StagedChunk>>>,
+    },
     /// Rows that are on the device already, all columns of the scan.
-    Resident { chunk: Arc<DeviceChunk> },
+    Resident {
+        chunk: Arc<DeviceChunk>,
+    },
     Failed(DataFusionError),
 }
 
@@ -489,7 +494,7 @@ impl DeviceRun {
         if let Some(scan) = resident_scan(input)
             && let Some(table) = scan.load(&self.worker, &self.context, &self.cancel.0).await?
         {
-            let columns = scan.columns(&table);
+            let columns = scan.columns().to_vec();
             return Ok(Feeds::Resident { table, columns, schema: input.schema(), next: 0 });
         }
         let (sender, receiver) = mpsc::channel(1);
@@ -535,8 +540,9 @@ impl DeviceRun {
     /// Sends the rows of all partitions of `plan`, which run at the same time.
     async fn merge_partitions(&self, plan: &Arc<dyn ExecutionPlan>, output: &Output) -> PlanResult<()> {
         let streams = execute_stream_partitioned(plan.clone(), self.context.clone())?;
-        let mut merged =
-            futures::stream::select_all(streams.into_iter().map(|stream| spawn_buffered(stream, BATCHES_AHEAD)));
+        let mut merged = futures::stream::select_all(
+            streams.into_iter().map(|stream| spawn_buffered(stream, BATCHES_AHEAD)),
+        );
         while let Some(batch) = merged.next().await {
             if self.send(output, batch?).await.is_break() {
                 break;
@@ -672,7 +678,7 @@ fn narrow(batch: &RecordBatch, plan: &DevicePlan) -> Result<RecordBatch> {
         .map_err(|error| Error::bug(format!("an input batch is not of the input's schema: {error}")))
 }
 
-async fn join<T>(task: SpawnedTask<Result<T>>) -> Result<T> {
+async fn join<T: Send + 'static>(task: SpawnedTask<Result<T>>) -> Result<T> {
     task.join().await.unwrap_or_else(|error| {
         Err(if error.is_panic() {
             Error::bug(format!("staging panicked: {error}"))
@@ -682,7 +688,11 @@ async fn join<T>(task: SpawnedTask<Result<T>>) -> Result<T> {
     })
 }
 
-fn materialize_chunk(task: &mut Task<'_>, plan: &DevicePlan, chunk: Arc<DeviceChunk>) -> Result<Vec<RecordBatch>> {
+fn materialize_chunk(
+    task: &mut Task<'_>,
+    plan: &DevicePlan,
+    chunk: Arc<DeviceChunk>,
+) -> Result<Vec<RecordBatch>> {
     let mut execution = Execution::new(plan.stages[0].clone());
     let mut chunks = execution.push(task, chunk)?;
     chunks.extend(execution.finish(task)?);
@@ -715,7 +725,6 @@ fn choose(chunk: &DeviceChunk, indices: &[usize], schema: &SchemaRef) -> Result<
     DeviceChunk::new(schema.clone(), columns, chunk.rows)
 }
 
-
 /// Cuts rows in two at row `at`, without copying.
 fn split(batches: &[RecordBatch], at: usize) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
     let (mut head, mut tail, mut seen) = (vec![], vec![], 0);
@@ -733,7 +742,7 @@ fn split(batches: &[RecordBatch], at: usize) -> (Vec<RecordBatch>, Vec<RecordBat
 }
 
 /// Bytes of an array's own rows: a slice of a large buffer counts for what it shows.
-fn host_bytes(array: &ArrayRef) -> usize {
+pub fn host_bytes(array: &ArrayRef) -> usize {
     array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
 }
 
@@ -746,7 +755,8 @@ mod tests {
 
     fn batch(values: std::ops::Range<i64>) -> RecordBatch {
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
-        RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from_iter_values(values))]).expect("one column")
+        RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from_iter_values(values))])
+            .expect("one column")
     }
 
     fn values(batches: &[RecordBatch]) -> Vec<i64> {

@@ -39,7 +39,9 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 use super::aggregate::{fuse, translate_aggregate};
 use super::chain::{self, ChainStep, Step, ends_in_partial, row_bytes};
-use super::cost::{Certainty, ChainSize, CostModel, Decision, Estimate, GROUPS_SHARE_GUESS, ROWS_GUESS, StepSize};
+use super::cost::{
+    Certainty, ChainSize, CostModel, Decision, Estimate, GROUPS_SHARE_GUESS, ROWS_GUESS, StepSize,
+};
 use super::device_exec::DeviceExec;
 use super::engine::{Engine, SwathOptions};
 use super::expression::translate;
@@ -104,7 +106,11 @@ pub fn lower(
     Ok(Lowered { plan, notes, fallbacks: lowering.fallbacks })
 }
 
-fn collect_notes(plan: &Arc<dyn ExecutionPlan>, by_node: &HashMap<usize, NodeNote>, notes: &mut Vec<NodeNote>) {
+fn collect_notes(
+    plan: &Arc<dyn ExecutionPlan>,
+    by_node: &HashMap<usize, NodeNote>,
+    notes: &mut Vec<NodeNote>,
+) {
     notes.push(by_node.get(&address(plan)).cloned().unwrap_or_default());
     for child in plan.children() {
         collect_notes(child, by_node, notes);
@@ -127,23 +133,21 @@ impl Need {
         let at = |flags: Vec<bool>| flags.get(index).copied().unwrap_or(false);
         let exchange = is_exchange(parent) || parent.is::<SortPreservingMergeExec>();
         let requirements = parent.input_distribution_requirements();
-        #[allow(deprecated)] // HashPartitioned: the old name of KeyPartitioned, which other crates may still use.
+        #[allow(deprecated)]
+        // HashPartitioned: the old name of KeyPartitioned, which other crates may still use.
         let by_keys = matches!(
             requirements.child_distribution(index),
             Some(Distribution::KeyPartitioned(_) | Distribution::HashPartitioned(_))
         );
         let siblings = parent.children().len() > 1;
         let required = parent.required_input_ordering().into_iter().nth(index).flatten();
-        let demands_order = required.is_some_and(|order| {
-            matches!(order, datafusion::physical_expr::OrderingRequirements::Hard(_))
-        });
+        let demands_order = required
+            .is_some_and(|order| matches!(order, datafusion::physical_expr::OrderingRequirements::Hard(_)));
         Need {
             ordered: demands_order
                 || parent.is::<SortPreservingMergeExec>()
                 || (above.ordered && at(parent.maintains_input_order())),
-            keyed: (siblings && by_keys)
-                || parent.name() == "InterleaveExec"
-                || (above.keyed && !exchange),
+            keyed: (siblings && by_keys) || parent.name() == "InterleaveExec" || (above.keyed && !exchange),
             fans_out: !exchange && at(parent.benefits_from_input_partitioning()),
         }
     }
@@ -209,8 +213,9 @@ impl Lowering<'_> {
         }
         if let Some(translated) = translate_step(node) {
             let child_need = Need::of_child(node, need, 0);
+            let input = only_child(node)?.schema();
             let child = self.visit(only_child(node)?, child_need)?;
-            return match translated.and_then(|step| step.check().map(|()| step)) {
+            return match translated.and_then(|step| step.check(&input).map(|()| step)) {
                 Ok(step) => self.extend(node, step, child).map(Visited::Open),
                 Err(error) => {
                     let child = self.close(child, child_need)?;
@@ -261,15 +266,8 @@ impl Lowering<'_> {
             rows_out: self.rows_out(&step, &host, rows_in),
             row_bytes_out: row_bytes(host.schema().fields()),
         };
-        let name = if matches!(step, Step::Aggregate(_)) {
-            "AggregateExec"
-        } else if matches!(step, Step::Filter { .. }) {
-            "FilterExec"
-        } else {
-            "ProjectionExec"
-        };
         chain.exchanges.clear();
-        chain.steps.push(ChainStep { step, name, host, size });
+        chain.steps.push(ChainStep { step, host, size });
         Ok(chain)
     }
 
@@ -401,10 +399,7 @@ impl Lowering<'_> {
 
     /// Notes that `host` has no device form, which is a fallback where the user wanted the device.
     fn stays(&mut self, host: &Arc<dyn ExecutionPlan>, error: &Error) {
-        self.note(
-            host,
-            NodeNote { place: "host".into(), reason: error.to_string(), ..NodeNote::default() },
-        );
+        self.note(host, NodeNote { place: "host".into(), reason: error.to_string(), ..NodeNote::default() });
         if self.options.placement == Placement::Device {
             self.fallbacks
                 .push(FallbackReceipt { operator: host.name().to_string(), reason: error.to_string() });
@@ -423,7 +418,9 @@ impl Lowering<'_> {
             let rows = only_child(host).map(|child| self.estimate(child));
             let of_groups = only_child(host).is_ok_and(is_aggregate_result);
             match rows {
-                Ok(rows) if of_groups || (rows.certainty > Certainty::Guessed && rows.rows <= SMALL_SORT_ROWS) => {
+                Ok(rows)
+                    if of_groups || (rows.certainty > Certainty::Guessed && rows.rows <= SMALL_SORT_ROWS) =>
+                {
                     self.note(
                         host,
                         NodeNote {
@@ -603,7 +600,9 @@ fn describe(step: &ChainStep) -> String {
 fn only_child(node: &Arc<dyn ExecutionPlan>) -> PlanResult<&Arc<dyn ExecutionPlan>> {
     match node.children().as_slice() {
         [child] => Ok(*child),
-        children => Err(DataFusionError::Internal(format!("{} has {} inputs, not one", node.name(), children.len()))),
+        children => {
+            Err(DataFusionError::Internal(format!("{} has {} inputs, not one", node.name(), children.len())))
+        }
     }
 }
 

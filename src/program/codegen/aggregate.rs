@@ -629,7 +629,10 @@ impl Plan<'_> {
         let result = self.emitter.variable(Kind::I128);
         let e = &mut *self.emitter;
         e.open(&format!("if ({})", ok.as_deref().unwrap_or("true")));
-        e.line(&format!("const i128 n = (i128){count}, whole = divide({s}, n), rest = {s} - whole * n;", s = sum.code));
+        e.line(&format!(
+            "const i128 n = (i128){count}, whole = divide({s}, n), rest = {s} - whole * n;",
+            s = sum.code
+        ));
         e.line(&format!("if (multiply_overflows(whole, {scale}, {result}) || add_overflows({result}, divide(rest * {scale}, n), {result})"));
         e.line(&format!(
             "    || !fits_precision({result}, {})) {failure}",
