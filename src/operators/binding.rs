@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::column::DeviceChunk;
 use crate::device::{DeviceBuffer, KernelSource};
 use crate::error::{Error, Result};
-use crate::program::{CompiledPipeline, CompiledSink, Param};
+use crate::program::{CompiledPipeline, CompiledSink, Module, Param};
 use crate::worker::{Kernel, Task};
 
 /// Threads of a block; `BLOCK` in the device library.
@@ -21,7 +21,8 @@ const CONTROL_BYTES: usize = 4;
 /// A compiled pipeline with what running it needs again and again.
 pub(super) struct Program {
     pub compiled: Arc<CompiledPipeline>,
-    source: KernelSource,
+    /// A source for each module.
+    sources: Vec<KernelSource>,
     /// The literal pool on the device, once it was written.
     pool: Option<DeviceBuffer>,
 }
@@ -86,18 +87,19 @@ fn failure(word: u64, sites: &[String]) -> Error {
 
 impl Program {
     pub fn new(compiled: Arc<CompiledPipeline>) -> Program {
-        let (name, entries): (_, &[&str]) = match &compiled.sink {
-            CompiledSink::Materialize { .. } => ("materialize", &["materialize"]),
-            CompiledSink::Aggregate { .. } => ("aggregate", &["aggregate", "emit"]),
+        let name = match &compiled.sink {
+            CompiledSink::Materialize { .. } => "materialize",
+            CompiledSink::Aggregate { .. } => "aggregate",
         };
-        let entries = entries.iter().map(|entry| entry.to_string()).collect();
-        let source = KernelSource::new(name, compiled.source.clone(), entries);
-        Program { compiled, source, pool: None }
+        let source = |module: &Module| KernelSource::new(name, module.source.clone(), module.entry_points.clone());
+        let sources = compiled.modules.iter().map(source).collect();
+        Program { compiled, sources, pool: None }
     }
 
-    /// The compiled kernels.
-    pub fn kernel(&self, task: &mut Task<'_>) -> Result<Kernel> {
-        task.kernel(&self.source)
+    /// The compiled module that holds entry point `entry`.
+    fn kernel(&self, task: &mut Task<'_>, entry: &str) -> Result<Kernel> {
+        let source = self.sources.iter().find(|source| source.entry_points().iter().any(|name| name == entry));
+        task.kernel(source.ok_or_else(|| Error::bug(format!("no module has an entry point '{entry}'")))?)
     }
 
     /// Launches entry point `entry` over `chunk`. `word` gives the parameters that belong to the operator; those of
@@ -114,7 +116,7 @@ impl Program {
         if grid == 0 {
             return Ok(());
         }
-        let kernel = self.kernel(task)?;
+        let kernel = self.kernel(task, entry)?;
         // A pool written before the context was lost is gone with it.
         let pool = match self.pool.take().filter(|pool| pool.is_alive()) {
             Some(pool) => pool,

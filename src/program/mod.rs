@@ -7,6 +7,6 @@ pub mod codegen;
 pub mod expr;
 pub mod pipeline;
 
-pub use codegen::{CompiledPipeline, CompiledSink, OutputColumn, Param, check, compile};
+pub use codegen::{CompiledPipeline, CompiledSink, Module, OutputColumn, Param, check, compile};
 pub use expr::{BinaryOp, DatePart, Expr, Function, Literal, Op};
 pub use pipeline::{Aggregate, AggregateFunction, Phase, Pipeline, PipelineBuilder, Sink};

@@ -1,1 +1,3 @@
-fn main() {}
+//! Every integration test, in one binary: linking is the slow part.
+
+mod operators;

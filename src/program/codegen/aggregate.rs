@@ -166,17 +166,17 @@ pub(super) fn generate(
     let template = if keys.is_empty() { "aggregate_one" } else { "aggregate_groups" };
     // Grouping waits for atomics, not for loads: one row at a time, and many threads.
     let items = if keys.is_empty() { items_for(&rest) } else { 1 };
-    emitter.entry("aggregate", &format!("{template}<P, {items}>"));
+    emitter.entry("aggregate", format!("{template}<P, {items}>"), false);
     if float_sums > 0 {
-        emitter.entry("ranges", "exponent_ranges<P>");
+        emitter.entry("ranges", "exponent_ranges<P>", false);
     }
     if !keys.is_empty() {
-        emitter.entry("mark", "mark_first_rows<P>");
+        emitter.entry("mark", "mark_first_rows<P>", false);
     }
-    emitter.entry("emit", "emit_groups<P>");
-    emitter.entry("merge", "merge_table<P>");
+    emitter.entry("emit", "emit_groups<P>", false);
+    emitter.entry("merge", "merge_table<P>", true);
     if has_strings {
-        emitter.entry("strings", "keep_strings<P>");
+        emitter.entry("strings", "keep_strings<P>", true);
     }
     Ok(CompiledSink::Aggregate {
         keyed: !keys.is_empty(),

@@ -9,7 +9,7 @@ use crate::column::Storage;
 use crate::error::{Error, Result};
 use crate::program::expr::{BinaryOp, Expr, Literal, Op};
 
-use super::Param;
+use super::{Module, Param};
 
 /// The C++ type of a value in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,8 +159,8 @@ pub struct Emitter {
     pub text: String,
     /// The members of `P`.
     pub functions: String,
-    /// The entry points, after `P`.
-    pub entries: String,
+    /// The entry points of each module, after `P`.
+    entries: [Vec<(&'static str, String)>; 2],
     params: Vec<(String, Param)>,
     pool: Vec<u8>,
     sites: Vec<String>,
@@ -176,7 +176,7 @@ impl Emitter {
             input: input.clone(),
             text: String::new(),
             functions: String::new(),
-            entries: String::new(),
+            entries: [vec![], vec![]],
             params: vec![],
             pool: vec![],
             sites: vec![],
@@ -194,8 +194,8 @@ impl Emitter {
         }
     }
 
-    /// Puts the parts together.
-    pub fn finish(self) -> (String, Vec<Param>, Vec<u8>, Vec<String>) {
+    /// Puts the parts together: the modules, parameters, pool and sites.
+    pub fn finish(self) -> (Vec<Module>, Vec<Param>, Vec<u8>, Vec<String>) {
         let mut source = String::new();
         for (name, text) in LIBRARY {
             if *name == "prelude" || self.headers.contains(name) {
@@ -212,16 +212,24 @@ impl Emitter {
         source.push_str("struct P {\n    typedef ::Params Params;\n    typedef ::Row Row;\n");
         source.push_str(&self.functions);
         source.push_str("};\n");
-        source.push_str(&self.entries);
-        (source, self.params.into_iter().map(|(_, param)| param).collect(), self.pool, self.sites)
+        let modules = self.entries.into_iter().map(|entries| {
+            let mut module = source.clone();
+            for (name, body) in &entries {
+                let _ = writeln!(
+                    module,
+                    "extern \"C\" __global__ void __launch_bounds__(BLOCK) {name}(const __grid_constant__ Params p) {{ {body}(p); }}"
+                );
+            }
+            Module { source: module, entry_points: entries.iter().map(|(name, _)| name.to_string()).collect() }
+        });
+        let modules = modules.filter(|module| !module.entry_points.is_empty()).collect();
+        (modules, self.params.into_iter().map(|(_, param)| param).collect(), self.pool, self.sites)
     }
 
-    /// Writes the entry point `name`, which runs `body` over the parameters `p`.
-    pub fn entry(&mut self, name: &str, body: &str) {
-        let _ = writeln!(
-            self.entries,
-            "extern \"C\" __global__ void __launch_bounds__(BLOCK) {name}(const __grid_constant__ Params p) {{ {body}(p); }}"
-        );
+    /// Adds the entry point `name`, which runs the template `body`. Those that are `rare` go to a module of their own,
+    /// so that nobody waits for the compilation of what most runs do not call.
+    pub fn entry(&mut self, name: &'static str, body: impl Into<String>, rare: bool) {
+        self.entries[rare as usize].push((name, body.into()));
     }
 
     /// Begins a member function of `P`: `head` is its return type, or `void`, and name.

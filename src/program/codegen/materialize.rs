@@ -35,7 +35,7 @@ pub(super) fn generate(
     let filtered = !filters.is_empty();
     let template = if filtered { "materialize_kept" } else { "materialize_all" };
     let items = items_for(&columns.iter().chain(filters).collect::<Vec<_>>());
-    emitter.entry("materialize", &format!("{template}<P, {items}>"));
+    emitter.entry("materialize", format!("{template}<P, {items}>"), false);
     Ok(CompiledSink::Materialize { filtered, items, outputs })
 }
 

@@ -31,8 +31,9 @@ pub const PARAMS_BYTES_MAX: usize = 4096;
 #[derive(Debug)]
 pub struct CompiledPipeline {
     pub pipeline: Pipeline,
-    /// The whole source; equal pipelines that differ in literals alone have equal sources.
-    pub source: String,
+    /// What is compiled; pipelines that differ in literals alone have equal sources. A second module holds what only
+    /// runs that are short of memory call.
+    pub modules: Vec<Module>,
     /// The kernel's parameter struct, one 8-byte word each.
     pub params: Vec<Param>,
     /// Constants too large for a parameter; [`Param::Pool`] points into it.
@@ -40,6 +41,13 @@ pub struct CompiledPipeline {
     /// The text of each expression that can fail, by its number in a failure.
     pub sites: Vec<String>,
     pub sink: CompiledSink,
+}
+
+/// The source of one module and the kernels in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Module {
+    pub source: String,
+    pub entry_points: Vec<String>,
 }
 
 /// What the host has to know to run the sink.
@@ -53,7 +61,8 @@ pub enum CompiledSink {
         items: usize,
         outputs: Vec<OutputColumn>,
     },
-    /// Entry points `aggregate`, `ranges` (if `float_sums > 0`), `mark` and `emit`, `merge`, `keep_strings`.
+    /// Entry points `aggregate`, `ranges` (if `float_sums > 0`), `mark` (if `keyed`), `emit`; apart from them `merge`
+    /// and `strings` (if `has_strings`).
     Aggregate {
         keyed: bool,
         slot_words: usize,
@@ -125,7 +134,7 @@ pub fn compile(pipeline: &Pipeline) -> Result<CompiledPipeline> {
             aggregate::generate(&mut emitter, &pipeline.filters, output, keys, aggregates)?
         }
     };
-    let (source, params, pool, sites) = emitter.finish();
+    let (modules, params, pool, sites) = emitter.finish();
     if params.len() * 8 > PARAMS_BYTES_MAX {
         return Err(Error::unsupported(format!(
             "a kernel over {} columns needs {} bytes of parameters; {PARAMS_BYTES_MAX} is the most there is",
@@ -133,7 +142,7 @@ pub fn compile(pipeline: &Pipeline) -> Result<CompiledPipeline> {
             params.len() * 8
         )));
     }
-    Ok(CompiledPipeline { pipeline: pipeline.clone(), source, params, pool, sites, sink })
+    Ok(CompiledPipeline { pipeline: pipeline.clone(), modules, params, pool, sites, sink })
 }
 
 /// Says whether the device can evaluate `expr` over columns of `input`.
