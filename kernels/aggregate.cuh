@@ -189,41 +189,57 @@ template <class P, int ITEMS> static __device__ void aggregate_one(const typenam
 }
 
 // `p.shared_slots` slots in shared memory take what they can; the rest, and they at the end, go to the global table.
-template <class P, int ITEMS> static __device__ void aggregate_groups(const typename P::Params& p) {
+//
+// One loop takes the block's rows and then its shared slots, so that there is one copy of the search to compile.
+template <class P> static __device__ void aggregate_groups(const typename P::Params& p) {
     extern __shared__ u64 shared_slots[];
     u32 shared_count = (u32)p.shared_slots;
     for (u32 s = threadIdx.x; s < shared_count; s += BLOCK) shared_slots[s * SLOT_WORDS(P)] = SLOT_EMPTY;
     __syncthreads();
 
-    u64 tiles = (p.rows + TILE_ROWS - 1) / TILE_ROWS;
-    for (u64 tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
-        if (*(volatile u64*)&p.control[CONTROL_OVERFLOW]) break;
-        typename P::Row rows[ITEMS];
-        u32 kept = load_kept<P, ITEMS>(p, tile * TILE_ROWS, rows);
-        for (int item = 0; item < ITEMS; item++) {
-            if (!((kept >> item) & 1)) continue;
-            u64 row = tile * TILE_ROWS + item * BLOCK + threadIdx.x;
-            u64 key[P::KEY_WORDS + 1], words[P::WORDS + 1];
-            P::key(p, rows[item], p.row_begin + row, key);
-            P::start(words);
-            P::add(p, rows[item], p.row_begin + row, words);
-            u64 hash = P::key_hash(key);
-            u64* slot = 0;
+    u64 tiles = (p.rows + BLOCK - 1) / BLOCK;
+    u64 row_steps = blockIdx.x < tiles ? (tiles - blockIdx.x + gridDim.x - 1) / gridDim.x : 0;
+    u64 steps = row_steps + (shared_count + BLOCK - 1) / BLOCK;
 #pragma unroll 1
-            for (u32 global = shared_count == 0; global < 2 && slot == 0; global++) {
-                bool made = false;
-                u64 mask = global ? p.slot_mask : shared_count - 1;
-                slot = find_slot<P>(global ? p.slots : shared_slots, mask, global ? (u32)mask + 1 : 8, key, hash, made);
-                if (global && made) count_group(p.control, p.slot_mask);
+    for (u64 step = 0; step < steps; step++) {
+        u64 key[P::KEY_WORDS + 1], words[P::WORDS + 1], first_row;
+        u32 global = shared_count == 0;
+        if (step < row_steps) {
+            if (*(volatile u64*)&p.control[CONTROL_OVERFLOW]) {
+                // The host begins again: on to the barrier, which every thread has to meet.
+                step = row_steps - 1;
+                continue;
             }
-            if (slot) merge_slot<P>(slot, p.first_row + row, words);
+            u64 row = (blockIdx.x + step * gridDim.x) * BLOCK + threadIdx.x;
+            typename P::Row rows[1];
+            if (row >= p.rows) continue;
+            P::load(p, p.row_begin + row, rows[0]);
+            if (!P::keep(p, rows[0], p.row_begin + row)) continue;
+            P::load_rest(p, p.row_begin + row, rows[0]);
+            P::key(p, rows[0], p.row_begin + row, key);
+            P::start(words);
+            P::add(p, rows[0], p.row_begin + row, words);
+            first_row = p.first_row + row;
+        } else {
+            if (step == row_steps) __syncthreads();
+            u64 s = (step - row_steps) * BLOCK + threadIdx.x;
+            const u64* from = shared_slots + s * SLOT_WORDS(P);
+            if (s >= shared_count || from[0] == SLOT_EMPTY) continue;
+            for (int w = 0; w < P::KEY_WORDS; w++) key[w] = from[SLOT_HEAD + w];
+            for (int w = 0; w < P::WORDS; w++) words[w] = from[SLOT_HEAD + P::KEY_WORDS + w];
+            first_row = from[1];
+            global = 1;
         }
-    }
-    __syncthreads();
-    for (u32 s = threadIdx.x; s < shared_count; s += BLOCK) {
-        u64* from = shared_slots + s * SLOT_WORDS(P);
-        if (from[0] == SLOT_EMPTY) continue;
-        merge_group<P>(p, from + SLOT_HEAD, from[1], from + SLOT_HEAD + P::KEY_WORDS);
+        u64 hash = P::key_hash(key);
+        u64* slot = 0;
+#pragma unroll 1
+        for (; global < 2 && slot == 0; global++) {
+            bool made = false;
+            u64 mask = global ? p.slot_mask : shared_count - 1;
+            slot = find_slot<P>(global ? p.slots : shared_slots, mask, global ? (u32)mask + 1 : 8, key, hash, made);
+            if (global && made) count_group(p.control, p.slot_mask);
+        }
+        if (slot) merge_slot<P>(slot, first_row, words);
     }
 }
 
@@ -248,14 +264,8 @@ template <class P> static __device__ void exponent_ranges(const typename P::Para
     }
 }
 
-// Groups in the order of their first rows: a bit for each first row; its rank among the bits is the group's number.
-template <class P> static __device__ void mark_first_rows(const typename P::Params& p) {
-    u64 s = (u64)blockIdx.x * BLOCK + threadIdx.x;
-    if (s > p.slot_mask) return;
-    const u64* slot = p.slots + s * SLOT_WORDS(P);
-    if (slot[0] != SLOT_EMPTY) set_bit(p.first_rows, slot[1]);
-}
-
+// Groups come out in the order of their first rows: the rank of a group's first row among the bits that
+// `mark_first_rows` set is the group's number.
 template <class P> static __device__ void emit_groups(const typename P::Params& p) {
     u64 s = (u64)blockIdx.x * BLOCK + threadIdx.x;
     if (s > p.slot_mask) return;

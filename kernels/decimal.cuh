@@ -15,7 +15,7 @@ DEVICE bool subtract_overflows(i128 a, i128 b, i128& out) {
 
 DEVICE u128 magnitude(i128 v) { return v < 0 ? (u128)0 - (u128)v : (u128)v; }
 
-DEVICE bool multiply_overflows(i128 a, i128 b, i128& out) {
+static __device__ __noinline__ bool multiply_overflows(i128 a, i128 b, i128& out) {
     u128 x = magnitude(a), y = magnitude(b);
     bool negative = (a < 0) != (b < 0);
     out = (i128)((u128)a * (u128)b);

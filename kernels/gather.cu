@@ -1,4 +1,4 @@
-// Fixed kernels: prefix sums, and strings from references to column layout.
+// Fixed kernels: prefix sums, strings from references to column layout, the first rows of groups.
 
 #define SCAN_ITEMS 8
 #define SCAN_TILE (BLOCK * SCAN_ITEMS)
@@ -79,4 +79,19 @@ extern "C" __global__ void __launch_bounds__(BLOCK) gather_strings(const __grid_
         u8* shared_to = (u8*)__shfl_sync(ALL_LANES, (u64)to, from);
         for (u32 i = lane; i < shared_string.length; i += 32) shared_to[i] = byte_at(shared_string, i);
     }
+}
+
+struct MarkParams {
+    u64 slot_count;
+    u64 slot_words;
+    const u64* slots;
+    u32* first_rows;
+};
+
+// Sets a bit for the first row of every group of a hash table; see aggregate.cuh for the slots.
+extern "C" __global__ void __launch_bounds__(BLOCK) mark_first_rows(const __grid_constant__ MarkParams p) {
+    u64 s = (u64)blockIdx.x * BLOCK + threadIdx.x;
+    if (s >= p.slot_count) return;
+    const u64* slot = p.slots + s * p.slot_words;
+    if (slot[0] != 0) set_bit(p.first_rows, slot[1]);
 }

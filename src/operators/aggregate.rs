@@ -10,7 +10,7 @@ use crate::worker::Task;
 
 use super::binding::{BLOCK, Control, Program};
 use super::output::Outputs;
-use super::prefix_sum::{Summand, prefix_sum};
+use super::prefix_sum::rank_first_rows;
 
 /// Slots of the first table of a keyed aggregate: what suits few groups and costs little where they are many.
 const FIRST_SLOTS: usize = 4096;
@@ -242,23 +242,13 @@ fn merge(task: &mut Task<'_>, program: &mut Program, a: &Table, b: &Table) -> Re
 /// Writes the groups as columns, in the order of their first rows among `rows`.
 fn emit(task: &mut Task<'_>, program: &mut Program, table: &Table, rows: u64) -> Result<DeviceChunk> {
     let compiled = program.compiled.clone();
-    let CompiledSink::Aggregate { keyed, outputs: columns, .. } = &compiled.sink else {
+    let CompiledSink::Aggregate { keyed, slot_words, outputs: columns, .. } = &compiled.sink else {
         return Err(Error::bug("aggregate was given another sink"));
     };
     let grid = table.slot_count.div_ceil(BLOCK);
-    let words = (rows as usize).div_ceil(32);
-    let order = if *keyed {
-        let first_rows = task.alloc_filled(words * 4, 0)?;
-        program.launch(task, "mark", grid, 0, None, |param| match param {
-            Param::Slots => table.slots.address(),
-            Param::SlotMask => table.slot_count as u64 - 1,
-            Param::FirstRows => first_rows.address(),
-            _ => 0,
-        })?;
-        let (ranks, _) = prefix_sum(task, Summand::SetBits, words, &first_rows)?;
-        Some((first_rows, ranks))
-    } else {
-        None
+    let order = match keyed {
+        true => Some(rank_first_rows(task, rows as usize, &table.slots, table.slot_count, *slot_words)?),
+        false => None,
     };
     let outputs = Outputs::alloc(task, columns, table.groups)?;
     let control = Control::new(task)?;

@@ -129,12 +129,12 @@ impl Program {
             .iter()
             .map(|param| match *param {
                 Param::Values(index) => column(index).map_or(0, |column| column.values.address()),
-                Param::Validity(index) => column(index)
-                    .and_then(|column| column.validity.as_ref())
-                    .map_or(0, |buffer| buffer.address()),
-                Param::Offsets(index) => column(index)
-                    .and_then(|column| column.offsets.as_ref())
-                    .map_or(0, |buffer| buffer.address()),
+                Param::Validity(index) => {
+                    column(index).and_then(|column| column.validity.as_ref()).map_or(0, |buffer| buffer.address())
+                }
+                Param::Offsets(index) => {
+                    column(index).and_then(|column| column.offsets.as_ref()).map_or(0, |buffer| buffer.address())
+                }
                 Param::DictionaryBytes(index) => column(index)
                     .and_then(|column| column.dictionary.as_ref())
                     .map_or(0, |dictionary| dictionary.values.address()),
@@ -146,8 +146,7 @@ impl Program {
                 other => word(other),
             })
             .collect();
-        let grid =
-            u32::try_from(grid).map_err(|_| Error::unsupported(format!("a launch of {grid} blocks")))?;
+        let grid = u32::try_from(grid).map_err(|_| Error::unsupported(format!("a launch of {grid} blocks")))?;
         task.launch(kernel.function(entry)?, grid, BLOCK as u32, shared_bytes as u32, &to_bytes(&words))?;
         self.pool = Some(pool);
         Ok(())

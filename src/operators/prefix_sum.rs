@@ -1,4 +1,5 @@
-//! Fixed kernels: exclusive prefix sums over tiles, and strings from references to columns (`kernels/gather.cu`).
+//! Fixed kernels: exclusive prefix sums over tiles, strings from references to columns, and the order of groups
+//! (`kernels/gather.cu`).
 
 use std::sync::LazyLock;
 
@@ -19,7 +20,7 @@ static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
         include_str!("../../kernels/gather.cu"),
     ]
     .join("\n");
-    let entries = ["scan_lengths", "scan_set_bits", "gather_strings"].map(String::from).to_vec();
+    let entries = ["scan_lengths", "scan_set_bits", "gather_strings", "mark_first_rows"].map(String::from).to_vec();
     KernelSource::new("gather", text, entries)
 });
 
@@ -81,4 +82,23 @@ pub(super) fn gather_strings(
         task.launch(kernel.function("gather_strings")?, grid, BLOCK as u32, 0, &to_bytes(&words))?;
     }
     Ok((offsets, bytes))
+}
+
+/// Ranks the first rows of a hash table's groups: returns a bitmap of `rows` bits, set for first rows, and for each of
+/// its 32-bit words the set bits before it.
+pub(super) fn rank_first_rows(
+    task: &mut Task<'_>,
+    rows: usize,
+    slots: &DeviceBuffer,
+    slot_count: usize,
+    slot_words: usize,
+) -> Result<(DeviceBuffer, DeviceBuffer)> {
+    let bitmap_words = rows.div_ceil(32);
+    let first_rows = task.alloc_filled(bitmap_words * 4, 0)?;
+    let words = [slot_count as u64, slot_words as u64, slots.address(), first_rows.address()];
+    let kernel = task.kernel(&SOURCE)?;
+    let grid = slot_count.div_ceil(BLOCK) as u32;
+    task.launch(kernel.function("mark_first_rows")?, grid, BLOCK as u32, 0, &to_bytes(&words))?;
+    let (ranks, _) = prefix_sum(task, Summand::SetBits, bitmap_words, &first_rows)?;
+    Ok((first_rows, ranks))
 }

@@ -163,15 +163,12 @@ pub(super) fn generate(
         "    static const int KEY_WORDS = {key_words};\n    static const int WORDS = {words};\n    \
          static const int FLOAT_SUMS = {float_sums};\n    static const bool LOCKED = {locked};\n"
     ));
-    let template = if keys.is_empty() { "aggregate_one" } else { "aggregate_groups" };
     // Grouping waits for atomics, not for loads: one row at a time, and many threads.
-    let items = if keys.is_empty() { items_for(&rest) } else { 1 };
-    emitter.entry("aggregate", format!("{template}<P, {items}>"), false);
+    let items = if keys.is_empty() { items_for(&rest, words) } else { 1 };
+    let template = if keys.is_empty() { format!("aggregate_one<P, {items}>") } else { "aggregate_groups<P>".into() };
+    emitter.entry("aggregate", template, false);
     if float_sums > 0 {
         emitter.entry("ranges", "exponent_ranges<P>", false);
-    }
-    if !keys.is_empty() {
-        emitter.entry("mark", "mark_first_rows<P>", false);
     }
     emitter.entry("emit", "emit_groups<P>", false);
     emitter.entry("merge", "merge_table<P>", true);
@@ -629,10 +626,7 @@ impl Plan<'_> {
         let result = self.emitter.variable(Kind::I128);
         let e = &mut *self.emitter;
         e.open(&format!("if ({})", ok.as_deref().unwrap_or("true")));
-        e.line(&format!(
-            "const i128 n = (i128){count}, whole = divide({s}, n), rest = {s} - whole * n;",
-            s = sum.code
-        ));
+        e.line(&format!("const i128 n = (i128){count}, whole = divide({s}, n), rest = {s} - whole * n;", s = sum.code));
         e.line(&format!("if (multiply_overflows(whole, {scale}, {result}) || add_overflows({result}, divide(rest * {scale}, n), {result})"));
         e.line(&format!(
             "    || !fits_precision({result}, {})) {failure}",

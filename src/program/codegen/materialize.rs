@@ -34,7 +34,7 @@ pub(super) fn generate(
     emitter.end_function();
     let filtered = !filters.is_empty();
     let template = if filtered { "materialize_kept" } else { "materialize_all" };
-    let items = items_for(&columns.iter().chain(filters).collect::<Vec<_>>());
+    let items = items_for(&columns.iter().chain(filters).collect::<Vec<_>>(), 0);
     emitter.entry("materialize", format!("{template}<P, {items}>"), false);
     Ok(CompiledSink::Materialize { filtered, items, outputs })
 }

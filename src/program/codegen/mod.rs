@@ -61,7 +61,7 @@ pub enum CompiledSink {
         items: usize,
         outputs: Vec<OutputColumn>,
     },
-    /// Entry points `aggregate`, `ranges` (if `float_sums > 0`), `mark` (if `keyed`), `emit`; apart from them `merge`
+    /// Entry points `aggregate`, `ranges` (if `float_sums > 0`), `emit`; apart from them `merge`
     /// and `strings` (if `has_strings`).
     Aggregate {
         keyed: bool,
@@ -157,8 +157,8 @@ pub fn check(input: &arrow::datatypes::SchemaRef, expr: &Expr) -> Result<()> {
 
 /// Chooses how many rows a thread takes at once: more loads in flight where a row is cheap, one where its code is long,
 /// because every row taken at once is another copy of the code to compile.
-fn items_for(exprs: &[&Expr]) -> usize {
-    let mut weight = 0;
+/// `weight` is that of the work that is not in expressions.
+fn items_for(exprs: &[&Expr], mut weight: usize) -> usize {
     for expr in exprs {
         expr.walk(&mut |expr| {
             let is_string = Storage::of(&expr.data_type).is_none_or(|storage| storage.width().is_none());
