@@ -1,1 +1,57 @@
+//! Placement: which parts of a DataFusion physical plan run on a device, and the nodes that run them there.
 //!
+//! The only module, with the session above it, that knows DataFusion's plans. A plan that comes in runs on the CPU as
+//! it stands; placement replaces subtrees by [`DeviceExec`] nodes and leaves the rest alone.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`engine`] | the devices of a process, the `swath.*` options, and the rule's registration |
+//! | [`placement`] | the optimizer rule, and the root node that keeps what it decided |
+//! | [`lower`] | the walk over the plan that finds chains of operators a device can take |
+//! | [`chain`] | such a chain, and the device programs that it becomes |
+//! | [`expression`], [`aggregate`] | DataFusion's expressions and aggregates in the terms of a device program |
+//! | [`cost`] | what a chain costs on either side: plain functions of sizes |
+//! | [`device_exec`], [`device_run`] | the node that stands for a chain, and one execution of it |
+//! | [`resident`] | tables pinned in device memory |
+//! | [`explain`], [`receipt`] | what a plan will do, and what it did |
+
+mod aggregate;
+mod chain;
+pub mod cost;
+mod device_exec;
+mod device_run;
+mod engine;
+mod explain;
+mod expression;
+mod lower;
+mod placement;
+mod receipt;
+mod resident;
+
+pub use device_exec::DeviceExec;
+pub use engine::{Engine, SwathOptions, install};
+pub use explain::explain;
+pub use lower::{NodeNote, SMALL_SORT_ROWS};
+pub use placement::PlacementExec;
+pub use receipt::{QueryTimes, receipt};
+pub use resident::{PinReport, ResidentScanExec, pin, unpin};
+
+use datafusion::error::DataFusionError;
+
+use crate::error::Error;
+
+/// Carries an error of ours through DataFusion, to be found again by [`from_plan_error`] or by the session.
+fn to_plan_error(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// Finds the error of ours that DataFusion carries, or says what DataFusion says.
+fn from_plan_error(error: DataFusionError) -> Error {
+    match error.find_root() {
+        DataFusionError::External(inner) => match inner.downcast_ref::<Error>() {
+            Some(ours) => ours.clone(),
+            None => Error::user(inner.to_string()),
+        },
+        root => Error::user(root.strip_backtrace()),
+    }
+}

@@ -1,0 +1,236 @@
+//! Chains of operators over one input, and the device programs that they become.
+//!
+//! A chain is what one device node replaces: filters, projections and aggregates that follow each other, with the
+//! exchanges between them, which a device has no use for. It is cut into stages at its aggregates: each stage is one
+//! pipeline, and what one leaves in device memory the next reads there.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::aggregate::Aggregation;
+use super::cost::{StepSize, Work};
+use crate::column::Storage;
+use crate::error::{Error, Result};
+use crate::program::{self, Aggregate, CompiledPipeline, Expr, Op, Phase, Pipeline, Sink};
+
+/// One operator of a chain, over the columns that the one before leaves.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Keeps the rows where the predicate is true, and of them the columns `kept`, or all.
+    Filter {
+        predicate: Expr,
+        kept: Option<Vec<Expr>>,
+    },
+    Project {
+        exprs: Vec<Expr>,
+    },
+    Aggregate(Aggregation),
+}
+
+impl Step {
+    /// Whether the step only chooses and renames columns.
+    pub fn only_moves_columns(&self) -> bool {
+        match self {
+            Step::Project { exprs } => exprs.iter().all(|expr| matches!(expr.op, Op::Column(_))),
+            _ => false,
+        }
+    }
+
+    /// Returns the work of the step, for the cost model.
+    pub fn work(&self) -> Work {
+        match self {
+            Step::Filter { predicate, .. } => Work::Filter { nodes: nodes([predicate]) },
+            Step::Project { exprs } => Work::Project { nodes: nodes(exprs) },
+            Step::Aggregate(aggregation) => {
+                Work::Aggregate {
+                    nodes: nodes(aggregation.keys.iter().chain(
+                        aggregation.aggregates.iter().flat_map(|one| one.args.iter().chain(&one.filter)),
+                    )),
+                    keys: aggregation.keys.len(),
+                    aggregates: aggregation.aggregates.len(),
+                }
+            }
+        }
+    }
+
+    /// Finds out whether the device can do every expression of the step.
+    ///
+    /// # Errors
+    /// Unsupported, naming the expression and why.
+    pub fn check(&self, input: &SchemaRef) -> Result<()> {
+        let check = |expr: &Expr| program::check(input, expr);
+        match self {
+            Step::Filter { predicate, .. } => check(predicate),
+            Step::Project { exprs } => {
+                // A column that is passed on unread needs a device form only where it is read in the end.
+                exprs.iter().filter(|expr| !matches!(expr.op, Op::Column(_))).try_for_each(check)
+            }
+            Step::Aggregate(aggregation) => {
+                let of_aggregates =
+                    aggregation.aggregates.iter().flat_map(|one| one.args.iter().chain(&one.filter));
+                aggregation.keys.iter().chain(of_aggregates).try_for_each(check)
+            }
+        }
+    }
+}
+
+/// Counts the expression nodes that do work.
+fn nodes<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> usize {
+    let mut count = 0;
+    for expr in exprs {
+        expr.walk(&mut |part| {
+            count += match &part.op {
+                Op::Column(_) | Op::Literal(_) => 0,
+                // String searches cost what several comparisons do.
+                Op::Like { .. } => 10,
+                Op::InList { list, .. } => list.len().clamp(1, 8),
+                _ => 1,
+            }
+        });
+    }
+    count
+}
+
+/// A step with the operator that it came from.
+#[derive(Clone, Debug)]
+pub struct ChainStep {
+    pub step: Step,
+    /// The CPU plan up to and with this operator, over the chain's input.
+    pub host: Arc<dyn ExecutionPlan>,
+    pub size: StepSize,
+}
+
+/// What a device runs: the stages in order, and how their result becomes the node's.
+#[derive(Clone, Debug)]
+pub struct DevicePlan {
+    /// The columns of the input that are read, ascending; the first stage's input has these alone.
+    pub read: Vec<usize>,
+    pub stages: Vec<Arc<CompiledPipeline>>,
+    /// The last stage's output, by index; `None` where it is the node's as it stands.
+    pub output: Option<Vec<usize>>,
+    pub input: SchemaRef,
+    pub schema: SchemaRef,
+    /// Whether the plan is one pass that keeps rows in order, so that each chunk gives its result at once.
+    pub streams: bool,
+}
+
+/// Compiles `steps` over an input of `input` into stages.
+///
+/// # Errors
+/// Unsupported where the device cannot do some of it, naming what.
+pub fn compile(input: &SchemaRef, steps: &[ChainStep]) -> Result<DevicePlan> {
+    let last = steps.last().ok_or_else(|| Error::bug("a chain without steps"))?;
+    let schema = last.host.schema();
+    let mut pipelines: Vec<Pipeline> = vec![];
+    let mut builder = Pipeline::scan(input.clone());
+    // Steps since the last aggregate that a host could not do by choosing columns.
+    let mut open_work = steps.iter().all(|step| !matches!(step.step, Step::Aggregate(_)));
+    for step in steps {
+        match &step.step {
+            Step::Filter { predicate, kept } => {
+                builder = builder.filter(predicate);
+                if let Some(kept) = kept {
+                    builder = builder.project(kept);
+                }
+                open_work = true;
+            }
+            Step::Project { exprs } => {
+                builder = builder.project(exprs);
+                open_work |= !step.step.only_moves_columns();
+            }
+            Step::Aggregate(Aggregation { keys, aggregates, output, .. }) => {
+                pipelines.push(builder.aggregate(output.clone(), keys, aggregates));
+                builder = Pipeline::scan(output.clone());
+                open_work = false;
+            }
+        }
+    }
+    let mut output = None;
+    if open_work {
+        pipelines.push(builder.materialize(schema.clone()));
+    } else {
+        let chosen: Vec<usize> = builder
+            .columns()
+            .iter()
+            .map(|column| match column.op {
+                Op::Column(index) => Ok(index),
+                _ => Err(Error::bug("a choice of columns that computes")),
+            })
+            .collect::<Result<_>>()?;
+        let stage_output = pipelines.last().map(|pipeline| pipeline.output().clone());
+        if stage_output.as_ref() != Some(&schema) || chosen.iter().copied().ne(0..schema.fields().len()) {
+            output = Some(chosen);
+        }
+    }
+    let (first, read) = narrow(&pipelines[0]);
+    for &index in &read {
+        let field = input.field(index);
+        if Storage::of(field.data_type()).is_none() {
+            return Err(Error::unsupported(format!(
+                "column '{}': no device form of type {}",
+                field.name(),
+                field.data_type()
+            )));
+        }
+    }
+    pipelines[0] = first;
+    let streams = matches!(pipelines.as_slice(), [Pipeline { sink: Sink::Materialize { .. }, .. }]);
+    let input = pipelines[0].input.clone();
+    let stages =
+        pipelines.iter().map(|pipeline| program::compile(pipeline).map(Arc::new)).collect::<Result<_>>()?;
+    Ok(DevicePlan { read, stages, output, input, schema, streams })
+}
+
+/// Drops the input columns that a pipeline does not read; answers it with the indices of those that stay.
+fn narrow(pipeline: &Pipeline) -> (Pipeline, Vec<usize>) {
+    let read = pipeline.columns_read();
+    let fields: Vec<_> = read.iter().map(|&index| pipeline.input.field(index).clone()).collect();
+    let input = Arc::new(Schema::new_with_metadata(fields, pipeline.input.metadata().clone()));
+    let columns: Vec<Expr> = (pipeline.input.fields().iter().enumerate())
+        .map(|(index, field)| {
+            let index = read.binary_search(&index).unwrap_or(usize::MAX);
+            Expr::column(index, field.data_type().clone(), field.is_nullable())
+        })
+        .collect();
+    let moved = |exprs: &[Expr]| exprs.iter().map(|expr| expr.substitute(&columns)).collect::<Vec<_>>();
+    let sink = match &pipeline.sink {
+        Sink::Materialize { output, columns } => {
+            Sink::Materialize { output: output.clone(), columns: moved(columns) }
+        }
+        Sink::Aggregate { output, keys, aggregates } => Sink::Aggregate {
+            output: output.clone(),
+            keys: moved(keys),
+            aggregates: aggregates
+                .iter()
+                .map(|one| Aggregate {
+                    args: moved(&one.args),
+                    filter: one.filter.as_ref().map(|filter| filter.substitute(&columns)),
+                    ..one.clone()
+                })
+                .collect(),
+        },
+    };
+    (Pipeline { input, filters: moved(&pipeline.filters), sink }, read)
+}
+
+/// Returns the bytes of one row of `fields`; strings are taken at 16 bytes and their offset.
+pub fn row_bytes<'a>(fields: impl IntoIterator<Item = &'a arrow::datatypes::FieldRef>) -> f64 {
+    fields
+        .into_iter()
+        .map(|field| match Storage::of(field.data_type()) {
+            Some(Storage::Bits) => 0.125,
+            Some(Storage::Bytes) | None => 20.0,
+            Some(fixed) => fixed.width().unwrap_or(8) as f64,
+        })
+        .sum()
+}
+
+/// Whether the last step leaves states that a final aggregate may be fused with.
+pub fn ends_in_partial(steps: &[ChainStep]) -> Option<&Aggregation> {
+    match &steps.last()?.step {
+        Step::Aggregate(aggregation) if aggregation.phase == Phase::Partial => Some(aggregation),
+        _ => None,
+    }
+}

@@ -1,0 +1,354 @@
+//! What a chain of operators costs on the CPU and on a device: plain functions of sizes.
+//!
+//! The absolute numbers are rough; what matters is that the large terms are right: the copy over the bus, the fixed
+//! cost of a launch and of a compile, and the rate at which each side gets through rows.
+
+use std::fmt;
+
+use crate::config::Placement;
+use crate::observe::receipt::human_bytes;
+
+/// What machines do per second, and what a step costs whatever its size. The defaults are those of a host with
+/// current server cores and a device of the H200 class on PCIe 5; simulated devices are judged by the same numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CostModel {
+    /// Pinned copies to the device, one direction: PCIe 5 x16 gives 64 GB/s on paper, about 80 % of it in practice.
+    pub upload_bytes_per_s: f64,
+    /// Copies back.
+    pub download_bytes_per_s: f64,
+    /// Gathering batches into pinned memory, on one core; overlapped with the copy, so that the slower counts.
+    pub stage_bytes_per_s: f64,
+    /// Device memory as generated kernels read it: about 70 % of the 4.8 TB/s of an H200.
+    pub device_bytes_per_s: f64,
+    /// Rows through one expression node on the device: arithmetic only shows for long expressions over few bytes.
+    pub device_nodes_per_s: f64,
+    /// Rows into a hash table in device memory: random atomic updates.
+    pub device_groups_per_s: f64,
+    /// Queueing a task for the worker, and waiting for its answer.
+    pub task_s: f64,
+    /// One kernel launch with its parameters.
+    pub launch_s: f64,
+    /// Compiling one kernel: 20–60 ms measured for kernels without headers; nothing where it is known.
+    pub compile_s: f64,
+    /// Rows through one expression node on one core.
+    pub host_nodes_per_s: f64,
+    /// Bytes that one core copies when a filter compacts its output.
+    pub host_copy_bytes_per_s: f64,
+    /// Rows that one core puts into groups.
+    pub host_groups_per_s: f64,
+    /// Rows that one core adds to one aggregate.
+    pub host_aggregates_per_s: f64,
+    /// The least time that any operator takes on the host.
+    pub host_operator_s: f64,
+}
+
+impl Default for CostModel {
+    fn default() -> Self {
+        CostModel {
+            upload_bytes_per_s: 50e9,
+            download_bytes_per_s: 50e9,
+            stage_bytes_per_s: 8e9,
+            device_bytes_per_s: 3.3e12,
+            device_nodes_per_s: 1e12,
+            device_groups_per_s: 4e9,
+            task_s: 30e-6,
+            launch_s: 6e-6,
+            compile_s: 60e-3,
+            host_nodes_per_s: 1e9,
+            host_copy_bytes_per_s: 8e9,
+            host_groups_per_s: 60e6,
+            host_aggregates_per_s: 400e6,
+            host_operator_s: 20e-6,
+        }
+    }
+}
+
+/// A number of rows, and how far it can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    pub rows: f64,
+    pub certainty: Certainty,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Certainty {
+    /// Nothing is known; [`ROWS_GUESS`] was taken.
+    Guessed,
+    /// Derived from statistics.
+    Estimated,
+    /// Known.
+    Exact,
+}
+
+/// Rows of an input of which nothing is known: large enough to be worth a thought, too small to be worth a compile.
+pub const ROWS_GUESS: f64 = 1e6;
+
+/// Groups of an aggregate of which nothing is known, as a share of its rows.
+pub const GROUPS_SHARE_GUESS: f64 = 0.1;
+
+/// One step of a chain, in sizes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepSize {
+    pub work: Work,
+    pub rows_in: f64,
+    pub rows_out: f64,
+    /// Bytes of one row that leaves the step.
+    pub row_bytes_out: f64,
+}
+
+/// What a step does to a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Work {
+    /// Evaluates `nodes` expression nodes, keeps some rows.
+    Filter { nodes: usize },
+    /// Evaluates `nodes` expression nodes.
+    Project { nodes: usize },
+    /// Evaluates `nodes`, then adds to `aggregates`, in groups where `keys` is not 0.
+    Aggregate { nodes: usize, keys: usize, aggregates: usize },
+}
+
+/// A chain, in sizes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChainSize {
+    pub input: Estimate,
+    /// Bytes of one input row, in the columns that are read.
+    pub row_bytes_in: f64,
+    /// Whether the input is in device memory already.
+    pub resident: bool,
+    /// Whether its kernels have been compiled before.
+    pub compiled: bool,
+    pub chunk_bytes: f64,
+    pub steps: Vec<StepSize>,
+}
+
+/// Where a chain runs, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    pub on_device: bool,
+    pub host_s: f64,
+    pub device_s: f64,
+    pub reason: String,
+}
+
+/// The parts of what a device takes, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct DeviceCost {
+    upload: f64,
+    kernels: f64,
+    compile: f64,
+    download: f64,
+    fixed: f64,
+}
+
+impl DeviceCost {
+    fn total(&self) -> f64 {
+        // Copies up overlap with kernels, chunk by chunk.
+        self.upload.max(self.kernels) + self.compile + self.download + self.fixed
+    }
+}
+
+impl ChainSize {
+    fn bytes_in(&self) -> f64 {
+        self.input.rows * self.row_bytes_in
+    }
+
+    fn bytes_out(&self) -> f64 {
+        self.steps.last().map_or(0.0, |step| step.rows_out * step.row_bytes_out)
+    }
+}
+
+impl CostModel {
+    /// Returns the seconds that the steps of `chain` take on `cores` cores; making its input costs the same on either
+    /// side and is left out.
+    pub fn host_seconds(&self, chain: &ChainSize, cores: usize) -> f64 {
+        let cores = cores.max(1) as f64;
+        chain
+            .steps
+            .iter()
+            .map(|step| {
+                let nodes = |nodes: usize| step.rows_in * nodes as f64 / self.host_nodes_per_s;
+                let work = match step.work {
+                    Work::Filter { nodes: count } => {
+                        nodes(count) + step.rows_out * step.row_bytes_out / self.host_copy_bytes_per_s
+                    }
+                    Work::Project { nodes: count } => nodes(count),
+                    Work::Aggregate { nodes: count, keys, aggregates } => {
+                        let grouping = if keys == 0 { 0.0 } else { step.rows_in / self.host_groups_per_s };
+                        let adding = step.rows_in * aggregates as f64 / self.host_aggregates_per_s;
+                        nodes(count) + grouping + adding
+                    }
+                };
+                work / cores + self.host_operator_s
+            })
+            .sum()
+    }
+
+    /// Returns the seconds that `chain` takes on a device, copies both ways included.
+    pub fn device_seconds(&self, chain: &ChainSize) -> f64 {
+        self.device_cost(chain).total()
+    }
+
+    fn device_cost(&self, chain: &ChainSize) -> DeviceCost {
+        let bytes_in = chain.bytes_in();
+        let chunks =
+            if chain.resident { 1.0 } else { (bytes_in / chain.chunk_bytes.max(1.0)).ceil().max(1.0) };
+        let stages =
+            1 + chain.steps.iter().filter(|step| matches!(step.work, Work::Aggregate { .. })).count();
+        let mut kernels = bytes_in / self.device_bytes_per_s;
+        for step in &chain.steps {
+            let (nodes, grouped) = match step.work {
+                Work::Filter { nodes } | Work::Project { nodes } => (nodes, false),
+                Work::Aggregate { nodes, keys, aggregates } => (nodes + aggregates, keys > 0),
+            };
+            kernels += step.rows_in * nodes as f64 / self.device_nodes_per_s;
+            if grouped {
+                kernels += step.rows_in / self.device_groups_per_s;
+            }
+        }
+        kernels += chain.bytes_out() / self.device_bytes_per_s;
+        DeviceCost {
+            upload: if chain.resident {
+                0.0
+            } else {
+                bytes_in / self.upload_bytes_per_s.min(self.stage_bytes_per_s)
+            },
+            kernels,
+            compile: if chain.compiled { 0.0 } else { self.compile_s * stages as f64 },
+            download: chain.bytes_out() / self.download_bytes_per_s,
+            fixed: chunks * (self.task_s + 3.0 * self.launch_s),
+        }
+    }
+
+    /// Decides where `chain` runs under `placement`, with the reason in words.
+    pub fn decide(&self, placement: Placement, chain: &ChainSize, cores: usize) -> Decision {
+        let (cost, host_s) = (self.device_cost(chain), self.host_seconds(chain, cores));
+        let device_s = cost.total();
+        let decision = |on_device, reason: String| Decision { on_device, host_s, device_s, reason };
+        match placement {
+            Placement::Device => decision(true, "swath.placement = device".into()),
+            Placement::Host => decision(false, "swath.placement = host".into()),
+            Placement::Auto if device_s < host_s => {
+                let input = if chain.resident {
+                    "its input is in device memory".to_string()
+                } else {
+                    format!(
+                        "upload of {} takes {}",
+                        human_bytes(chain.bytes_in() as u64),
+                        Seconds(cost.upload)
+                    )
+                };
+                decision(
+                    true,
+                    format!("{input}, kernels {}; the CPU takes {}", Seconds(cost.kernels), Seconds(host_s)),
+                )
+            }
+            Placement::Auto => {
+                let parts = [
+                    (cost.compile, "compiling its kernels".to_string()),
+                    (cost.upload, format!("upload of {}", human_bytes(chain.bytes_in() as u64))),
+                    (cost.download, format!("download of {}", human_bytes(chain.bytes_out() as u64))),
+                    (cost.kernels, "its kernels".to_string()),
+                    (cost.fixed, "starting its kernels".to_string()),
+                ];
+                let (seconds, what) = parts
+                    .into_iter()
+                    .reduce(|most, part| if part.0 > most.0 { part } else { most })
+                    .unwrap_or_default();
+                decision(
+                    false,
+                    format!("{what} takes {}; the CPU takes {}", Seconds(seconds), Seconds(host_s)),
+                )
+            }
+        }
+    }
+}
+
+/// Writes a duration in the unit that suits it.
+pub struct Seconds(pub f64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            seconds if seconds >= 1.0 => write!(f, "{seconds:.2} s"),
+            seconds if seconds >= 1e-3 => write!(f, "{:.1} ms", seconds * 1e3),
+            seconds => write!(f, "{:.0} µs", seconds * 1e6),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(rows: f64, resident: bool, compiled: bool) -> ChainSize {
+        ChainSize {
+            input: Estimate { rows, certainty: Certainty::Exact },
+            row_bytes_in: 30.0,
+            resident,
+            compiled,
+            chunk_bytes: 64e6,
+            steps: vec![
+                StepSize {
+                    work: Work::Filter { nodes: 5 },
+                    rows_in: rows,
+                    rows_out: rows / 2.0,
+                    row_bytes_out: 30.0,
+                },
+                StepSize {
+                    work: Work::Aggregate { nodes: 6, keys: 2, aggregates: 8 },
+                    rows_in: rows / 2.0,
+                    rows_out: 4.0,
+                    row_bytes_out: 100.0,
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn policy_overrides_cost() {
+        let model = CostModel::default();
+        let small = chain(10.0, false, false);
+        assert!(model.decide(Placement::Device, &small, 8).on_device);
+        assert!(!model.decide(Placement::Host, &chain(1e9, true, true), 8).on_device);
+    }
+
+    #[test]
+    fn small_and_cold_work_stays_on_the_cpu() {
+        let model = CostModel::default();
+        let cold = model.decide(Placement::Auto, &chain(10_000.0, false, false), 8);
+        assert!(!cold.on_device);
+        assert!(cold.reason.contains("compiling its kernels takes"), "{}", cold.reason);
+        assert!(!model.decide(Placement::Auto, &chain(100.0, false, true), 8).on_device);
+    }
+
+    #[test]
+    fn large_resident_work_goes_to_the_device() {
+        let model = CostModel::default();
+        let hot = model.decide(Placement::Auto, &chain(6e7, true, true), 16);
+        assert!(hot.on_device, "{}", hot.reason);
+        assert!(hot.reason.contains("in device memory"), "{}", hot.reason);
+    }
+
+    #[test]
+    fn a_cheap_filter_is_not_worth_the_bus() {
+        let model = CostModel::default();
+        let mut filter = chain(1e8, false, true);
+        filter.steps.truncate(1);
+        let decision = model.decide(Placement::Auto, &filter, 32);
+        assert!(!decision.on_device);
+        assert!(decision.reason.contains("upload of"), "{}", decision.reason);
+    }
+
+    #[test]
+    fn costs_grow_with_rows_and_are_finite() {
+        let model = CostModel::default();
+        for resident in [false, true] {
+            for rows in [0.0, 1.0, 1e3, 1e6, 1e9] {
+                let (less, more) = (chain(rows, resident, true), chain(rows * 2.0 + 1.0, resident, true));
+                assert!(model.device_seconds(&less) <= model.device_seconds(&more));
+                assert!(model.host_seconds(&less, 4) <= model.host_seconds(&more, 4));
+                assert!(model.device_seconds(&more).is_finite());
+            }
+        }
+    }
+}

@@ -1,0 +1,786 @@
+//! One execution of a device node: gather, upload, run, download, and what to do when that fails.
+//!
+//! ```text
+//! input partitions ─► gather: batches in turn, up to a chunk ─► stage: pinned memory, on a blocking thread
+//!                                                                  │ at most one chunk waits here
+//!                     output ◄─ download ◄─ operators ◄─ upload ◄──┘ on the worker's thread
+//! ```
+//!
+//! While the worker has one chunk, the next is being staged and the one after it gathered.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::error::{DataFusionError, Result as PlanResult};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::common::spawn_buffered;
+use datafusion::physical_plan::execution_plan::reset_plan_states;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
+use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned};
+use futures::StreamExt;
+use tokio::sync::mpsc;
+
+use super::chain::DevicePlan;
+use super::device_exec::{Incidents, rebase};
+use super::engine::{Engine, SwathOptions};
+use super::lower::resident_scan;
+use super::to_plan_error;
+use crate::column::{DeviceChunk, DeviceTable, StagedChunk};
+use crate::config::Fallback;
+use crate::error::{Error, Result};
+use crate::memory::PinnedPool;
+use crate::operators::Execution;
+use crate::worker::{CancelToken, Task, TaskStats, Worker};
+
+/// Batches of each input partition that are made ahead of the gathering.
+const BATCHES_AHEAD: usize = 8;
+
+/// Rows of the smallest chunk: where this many do not fit a device's memory, fewer will not help.
+const CHUNK_ROWS_MIN: usize = 8192;
+
+/// Sends results on; closed when nobody wants them any more.
+type Output = mpsc::Sender<PlanResult<RecordBatch>>;
+
+/// One execution of a device node.
+pub struct DeviceRun {
+    plan: Arc<DevicePlan>,
+    input: Arc<dyn ExecutionPlan>,
+    host: Arc<dyn ExecutionPlan>,
+    engine: Arc<Engine>,
+    worker: Worker,
+    context: Arc<TaskContext>,
+    options: SwathOptions,
+    metrics: RunMetrics,
+    incidents: Incidents,
+    cancel: CancelOnDrop,
+}
+
+/// Cancels the work on the device when the stream is dropped.
+#[derive(Default)]
+struct CancelOnDrop(CancelToken);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Counts that the receipt is made of.
+#[derive(Clone)]
+struct RunMetrics {
+    rows_in: Count,
+    rows_out: Count,
+    bytes_up: Count,
+    bytes_down: Count,
+    kernels_launched: Count,
+    kernels_compiled: Count,
+    cache_hits: Count,
+    compile_time: Time,
+    kernel_time: Time,
+    upload_time: Time,
+    download_time: Time,
+    device_elapsed: Time,
+}
+
+impl RunMetrics {
+    fn new(metrics: &ExecutionPlanMetricsSet) -> Self {
+        let counter = |name: &'static str| MetricBuilder::new(metrics).counter(name, 0);
+        let time = |name: &'static str| MetricBuilder::new(metrics).subset_time(name, 0);
+        RunMetrics {
+            rows_in: counter("rows_in"),
+            rows_out: MetricBuilder::new(metrics).output_rows(0),
+            bytes_up: counter("bytes_up"),
+            bytes_down: counter("bytes_down"),
+            kernels_launched: counter("kernels_launched"),
+            kernels_compiled: counter("kernels_compiled"),
+            cache_hits: counter("cache_hits"),
+            compile_time: time("compile_time"),
+            kernel_time: time("kernel_time"),
+            upload_time: time("upload_time"),
+            download_time: time("download_time"),
+            device_elapsed: time("device_elapsed"),
+        }
+    }
+
+    fn add(&self, stats: &TaskStats) {
+        self.bytes_up.add(stats.bytes_up as usize);
+        self.bytes_down.add(stats.bytes_down as usize);
+        self.kernels_launched.add(stats.kernels_launched as usize);
+        self.kernels_compiled.add(stats.kernels_compiled as usize);
+        self.cache_hits.add(stats.cache_hits as usize);
+        self.compile_time.add_duration(stats.compile_time);
+        self.kernel_time.add_duration(stats.kernel_time);
+        self.upload_time.add_duration(stats.upload_time);
+        self.download_time.add_duration(stats.download_time);
+    }
+}
+
+/// A chunk of the input on its way to the device.
+enum Feed {
+    /// Batches of the node's input, and the columns that are read of them as they are being staged.
+    Staged {
+        batches: Vec<RecordBatch>,
+        staged: SpawnedTask<Result<Vec<StagedChunk>>>,
+    },
+    /// Rows that are on the device already, all columns of the scan.
+    Resident {
+        chunk: Arc<DeviceChunk>,
+    },
+    Failed(DataFusionError),
+}
+
+/// What a device made, or why not, with the state that survives a failure.
+struct Attempt<T> {
+    state: T,
+    outcome: Result<()>,
+    stats: TaskStats,
+}
+
+impl DeviceRun {
+    /// Prepares an execution; nothing runs before the stream is polled.
+    ///
+    /// # Errors
+    /// Where there is no device.
+    pub fn new(
+        plan: Arc<DevicePlan>,
+        input: Arc<dyn ExecutionPlan>,
+        host: Arc<dyn ExecutionPlan>,
+        engine: Arc<Engine>,
+        context: Arc<TaskContext>,
+        metrics: &ExecutionPlanMetricsSet,
+        incidents: Incidents,
+    ) -> PlanResult<Self> {
+        let worker = engine
+            .worker()
+            .ok_or_else(|| to_plan_error(Error::bug("a device node without a device")))?
+            .clone();
+        let options = SwathOptions::of(context.session_config().options());
+        Ok(DeviceRun {
+            plan,
+            input,
+            host,
+            engine,
+            worker,
+            options,
+            context,
+            metrics: RunMetrics::new(metrics),
+            incidents,
+            cancel: CancelOnDrop::default(),
+        })
+    }
+
+    /// Returns the node's result. The input is first asked for rows when the stream is: a join above may narrow the
+    /// scan below before that.
+    pub fn stream(self) -> SendableRecordBatchStream {
+        let schema = self.plan.schema.clone();
+        let started = schema.clone();
+        let stream = futures::stream::once(async move {
+            let mut builder = RecordBatchReceiverStream::builder(started, 2);
+            let output = builder.tx();
+            builder.spawn(async move { self.drive(output).await });
+            builder.build()
+        })
+        .flatten();
+        Box::pin(RecordBatchStreamAdapter::new(schema, stream))
+    }
+
+    async fn drive(self, output: Output) -> PlanResult<()> {
+        let begin = Instant::now();
+        let result = if self.plan.streams {
+            self.drive_streaming(&output).await
+        } else {
+            self.drive_blocking(&output).await
+        };
+        self.metrics.device_elapsed.add_duration(begin.elapsed());
+        if result.is_ok() {
+            self.engine.remember(&self.plan);
+        }
+        result
+    }
+
+    /// Each chunk on its own: what fails for one chunk is done again for that chunk alone.
+    async fn drive_streaming(&self, output: &Output) -> PlanResult<()> {
+        let mut feeds = self.feeds(&self.input).await?;
+        while let Some(feed) = feeds.next().await {
+            let batches = match feed {
+                Feed::Failed(error) => return Err(error),
+                Feed::Resident { chunk } => self.resident_chunk(chunk).await?,
+                Feed::Staged { batches, staged } => {
+                    let staged = join(staged).await;
+                    self.host_chunk(batches, staged).await?
+                }
+            };
+            for batch in batches {
+                if self.send(output, batch).await.is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one chunk of host rows; where that fails for want of memory in halves, and in the end on the CPU.
+    async fn host_chunk(
+        &self,
+        batches: Vec<RecordBatch>,
+        staged: Result<Vec<StagedChunk>>,
+    ) -> PlanResult<Vec<RecordBatch>> {
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        self.metrics.rows_in.add(rows);
+        let mut results = vec![];
+        let mut waiting = vec![(batches, Some(staged))];
+        while let Some((batches, staged)) = waiting.pop() {
+            let staged = match staged {
+                Some(staged) => staged,
+                None => self.stage(&batches).await,
+            };
+            let mut outcome = match staged {
+                Ok(staged) => self.materialize(staged).await,
+                Err(error) => Err(error),
+            };
+            if outcome.as_ref().is_err_and(Error::is_device_fault) {
+                outcome = match self.stage(&batches).await {
+                    Ok(staged) => self.materialize(staged).await,
+                    Err(error) => Err(error),
+                };
+            }
+            match outcome {
+                Ok(made) => results.extend(made),
+                Err(error) => {
+                    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+                    if error.is_out_of_memory() && rows > CHUNK_ROWS_MIN {
+                        let (head, tail) = split(&batches, rows / 2);
+                        waiting.push((tail, None));
+                        waiting.push((head, None));
+                    } else {
+                        self.allow_fallback(error)?;
+                        results.extend(self.run_on_host(batches).await?);
+                    }
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    async fn materialize(&self, staged: Vec<StagedChunk>) -> Result<Vec<RecordBatch>> {
+        let plan = self.plan.clone();
+        let (batches, stats) = self
+            .worker
+            .run("materialize", self.cancel.0.clone(), move |task| {
+                let mut batches = vec![];
+                for staged in staged {
+                    let chunk = Arc::new(task.upload(staged)?);
+                    batches.extend(materialize_chunk(task, &plan, chunk)?);
+                }
+                Ok((batches, task.stats()))
+            })
+            .await?;
+        self.metrics.add(&stats);
+        Ok(batches)
+    }
+
+    async fn resident_chunk(&self, chunk: Arc<DeviceChunk>) -> PlanResult<Vec<RecordBatch>> {
+        self.metrics.rows_in.add(chunk.rows);
+        let (plan, whole) = (self.plan.clone(), chunk.clone());
+        let made = self
+            .worker
+            .run("materialize", self.cancel.0.clone(), move |task| {
+                let chunk = Arc::new(choose(&chunk, &plan.read, &plan.input)?);
+                let batches = materialize_chunk(task, &plan, chunk)?;
+                Ok((batches, task.stats()))
+            })
+            .await;
+        match made {
+            Ok((batches, stats)) => {
+                self.metrics.add(&stats);
+                Ok(batches)
+            }
+            Err(error) => {
+                // The rows are on the device only: fetch them, and go on as with rows of the host, which can be split.
+                self.allow_fallback(error)?;
+                let batch = self
+                    .worker
+                    .run("fetch", self.cancel.0.clone(), move |task| task.download(&whole))
+                    .await
+                    .map_err(to_plan_error)?;
+                self.run_on_host(vec![batch]).await
+            }
+        }
+    }
+
+    /// The whole input, then the result. Nothing is given before the end, so that all of it can be done again.
+    async fn drive_blocking(&self, output: &Output) -> PlanResult<()> {
+        let mut outcome = self.aggregate(&self.input).await;
+        if matches!(&outcome, Err(Failure::Device(error)) if error.is_device_fault()) {
+            let again = reset_plan_states(self.input.clone())?;
+            outcome = self.aggregate(&again).await;
+        }
+        match outcome {
+            Ok(batches) => {
+                for batch in batches {
+                    if self.send(output, batch).await.is_break() {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+            Err(Failure::Input(error)) => Err(error),
+            Err(Failure::Device(error)) => {
+                self.allow_fallback(error)?;
+                let host = reset_plan_states(self.host.clone())?;
+                self.merge_partitions(&host, output).await
+            }
+        }
+    }
+
+    async fn aggregate(&self, input: &Arc<dyn ExecutionPlan>) -> Result<Vec<RecordBatch>, Failure> {
+        let mut feeds = self.feeds(input).await.map_err(Failure::Input)?;
+        let mut execution = Execution::new(self.plan.stages[0].clone());
+        while let Some(feed) = feeds.next().await {
+            execution = match feed {
+                Feed::Failed(error) => return Err(Failure::Input(error)),
+                Feed::Resident { chunk } => {
+                    self.metrics.rows_in.add(chunk.rows);
+                    let chunk = Arc::new(choose(&chunk, &self.plan.read, &self.plan.input)?);
+                    self.push_resident(execution, chunk).await?
+                }
+                Feed::Staged { batches, staged } => {
+                    let staged = join(staged).await?;
+                    self.metrics.rows_in.add(batches.iter().map(RecordBatch::num_rows).sum());
+                    self.push_host(execution, batches, staged).await?
+                }
+            };
+        }
+        let (plan, stages) = (self.plan.clone(), self.plan.stages.clone());
+        let (batches, stats) = self
+            .worker
+            .run("aggregate", self.cancel.0.clone(), move |task| {
+                let mut chunks = execution.finish(task)?;
+                for stage in &stages[1..] {
+                    let mut execution = Execution::new(stage.clone());
+                    let mut made = vec![];
+                    for chunk in chunks {
+                        made.extend(execution.push(task, Arc::new(chunk))?);
+                    }
+                    made.extend(execution.finish(task)?);
+                    chunks = made;
+                }
+                let batches = chunks
+                    .iter()
+                    .map(|chunk| task.download(chunk).and_then(|batch| plan.finish(batch)))
+                    .collect::<Result<Vec<_>>>()?;
+                Ok((batches, task.stats()))
+            })
+            .await?;
+        self.metrics.add(&stats);
+        Ok(batches)
+    }
+
+    /// Adds host rows to an aggregate. Where memory runs out, the aggregate first lets its input go, then the rows
+    /// come in halves.
+    async fn push_host(
+        &self,
+        mut execution: Execution,
+        batches: Vec<RecordBatch>,
+        staged: Vec<StagedChunk>,
+    ) -> Result<Execution> {
+        let mut waiting = vec![(batches, Some(staged), true)];
+        while let Some((batches, staged, may_relieve)) = waiting.pop() {
+            let staged = match staged {
+                Some(staged) => staged,
+                None => self.stage(&batches).await?,
+            };
+            let attempt = self
+                .on_worker(execution, move |task, execution| {
+                    // Everything goes up before anything is added: a failure up to there leaves the state as it was.
+                    let chunks =
+                        staged.into_iter().map(|staged| task.upload(staged)).collect::<Result<Vec<_>>>()?;
+                    for chunk in chunks {
+                        push(task, execution, Arc::new(chunk))?;
+                    }
+                    Ok(())
+                })
+                .await?;
+            execution = attempt.state;
+            match attempt.outcome {
+                Ok(()) => {}
+                Err(error) if error.is_out_of_memory() => {
+                    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+                    let mut relieved = false;
+                    if may_relieve {
+                        (execution, relieved) = self.relieve(execution).await?;
+                    }
+                    if relieved {
+                        waiting.push((batches, None, false));
+                    } else if rows > CHUNK_ROWS_MIN {
+                        let (head, tail) = split(&batches, rows / 2);
+                        waiting.push((tail, None, true));
+                        waiting.push((head, None, true));
+                    } else {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(execution)
+    }
+
+    async fn push_resident(&self, mut execution: Execution, chunk: Arc<DeviceChunk>) -> Result<Execution> {
+        for may_relieve in [true, false] {
+            let pushed = chunk.clone();
+            let attempt =
+                self.on_worker(execution, move |task, execution| push(task, execution, pushed)).await?;
+            execution = attempt.state;
+            match attempt.outcome {
+                Ok(()) => return Ok(execution),
+                Err(error) if error.is_out_of_memory() && may_relieve => {
+                    let relieved;
+                    (execution, relieved) = self.relieve(execution).await?;
+                    if !relieved {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(execution)
+    }
+
+    async fn relieve(&self, execution: Execution) -> Result<(Execution, bool)> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let attempt = self
+            .on_worker(execution, move |task, execution| {
+                let relieved = execution.relieve(task)?;
+                // The receiver outlives the task.
+                let _ = sender.send(relieved);
+                Ok(())
+            })
+            .await?;
+        attempt.outcome?;
+        Ok((attempt.state, receiver.try_recv().unwrap_or(false)))
+    }
+
+    /// Runs `work` on `execution`, which survives a failure that is not the device's.
+    async fn on_worker(
+        &self,
+        mut execution: Execution,
+        work: impl FnOnce(&mut Task<'_>, &mut Execution) -> Result<()> + Send + 'static,
+    ) -> Result<Attempt<Execution>> {
+        let attempt = self
+            .worker
+            .run("aggregate", self.cancel.0.clone(), move |task| {
+                let outcome = work(task, &mut execution);
+                Ok(Attempt { state: execution, outcome, stats: task.stats() })
+            })
+            .await?;
+        self.metrics.add(&attempt.stats);
+        Ok(attempt)
+    }
+
+    async fn stage(&self, batches: &[RecordBatch]) -> Result<Vec<StagedChunk>> {
+        join(stage(&self.plan, batches, &self.worker.pinned_pool().clone())).await
+    }
+
+    /// Answers the input of the node as chunks: those of a table in device memory, or gathered from the host.
+    async fn feeds(&self, input: &Arc<dyn ExecutionPlan>) -> PlanResult<Feeds> {
+        if let Some(scan) = resident_scan(input)
+            && let Some(table) = scan.load(&self.worker, &self.context, &self.cancel.0).await?
+        {
+            let columns = scan.columns().to_vec();
+            return Ok(Feeds::Resident { table, columns, schema: input.schema(), next: 0 });
+        }
+        let (sender, receiver) = mpsc::channel(1);
+        let streams: Vec<_> = (0..input.output_partitioning().partition_count())
+            .map(|partition| input.execute(partition, self.context.clone()))
+            .collect::<PlanResult<_>>()?;
+        let gather = Gather {
+            plan: self.plan.clone(),
+            pool: self.worker.pinned_pool().clone(),
+            chunk_bytes: self.options.chunk_bytes_target.max(1),
+            sender,
+        };
+        let gathering = SpawnedTask::spawn(gather.run(streams));
+        Ok(Feeds::Host { receiver, _gathering: gathering })
+    }
+
+    /// Notes that the work goes to the CPU, or fails where that is not wanted.
+    fn allow_fallback(&self, error: Error) -> PlanResult<()> {
+        if !error.is_retryable() {
+            return Err(to_plan_error(error));
+        }
+        if self.options.fallback == Fallback::Error {
+            return Err(to_plan_error(error.context("swath.fallback = error: DeviceExec")));
+        }
+        self.incidents.add("DeviceExec", error.to_string());
+        Ok(())
+    }
+
+    /// Runs the CPU plan on `batches` alone.
+    async fn run_on_host(&self, batches: Vec<RecordBatch>) -> PlanResult<Vec<RecordBatch>> {
+        let source: Arc<dyn ExecutionPlan> =
+            MemorySourceConfig::try_new_exec(&[batches], self.input.schema(), None)?;
+        let host = rebase(&self.host, &self.input, &source)?;
+        let mut results = vec![];
+        for mut stream in execute_stream_partitioned(host, self.context.clone())? {
+            while let Some(batch) = stream.next().await {
+                results.push(batch?);
+            }
+        }
+        Ok(results)
+    }
+
+    /// Sends the rows of all partitions of `plan`, which run at the same time.
+    async fn merge_partitions(&self, plan: &Arc<dyn ExecutionPlan>, output: &Output) -> PlanResult<()> {
+        let streams = execute_stream_partitioned(plan.clone(), self.context.clone())?;
+        let mut merged = futures::stream::select_all(
+            streams.into_iter().map(|stream| spawn_buffered(stream, BATCHES_AHEAD)),
+        );
+        while let Some(batch) = merged.next().await {
+            if self.send(output, batch?).await.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a result in batches of the size that the operators above expect.
+    async fn send(&self, output: &Output, batch: RecordBatch) -> ControlFlow<()> {
+        let size = self.context.session_config().batch_size().max(1);
+        self.metrics.rows_out.add(batch.num_rows());
+        let mut begin = 0;
+        while begin < batch.num_rows() {
+            let rows = size.min(batch.num_rows() - begin);
+            if output.send(Ok(batch.slice(begin, rows))).await.is_err() {
+                return ControlFlow::Break(());
+            }
+            begin += rows;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Why an aggregate did not come to its end.
+enum Failure {
+    /// The input failed; doing it again elsewhere would fail again.
+    Input(DataFusionError),
+    /// The device did not do it.
+    Device(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Device(error)
+    }
+}
+
+/// The input of a node as chunks.
+enum Feeds {
+    Host { receiver: mpsc::Receiver<Feed>, _gathering: SpawnedTask<()> },
+    Resident { table: Arc<DeviceTable>, columns: Vec<usize>, schema: SchemaRef, next: usize },
+}
+
+impl Feeds {
+    async fn next(&mut self) -> Option<Feed> {
+        match self {
+            Feeds::Host { receiver, .. } => receiver.recv().await,
+            Feeds::Resident { table, columns, schema, next } => {
+                let chunk = table.chunks.get(*next)?;
+                *next += 1;
+                Some(match choose(chunk, columns, schema) {
+                    Ok(chunk) => Feed::Resident { chunk: Arc::new(chunk) },
+                    Err(error) => Feed::Failed(to_plan_error(error)),
+                })
+            }
+        }
+    }
+}
+
+/// Takes batches from all partitions in turn, so that their order is the same run after run, and cuts them into
+/// chunks.
+struct Gather {
+    plan: Arc<DevicePlan>,
+    pool: PinnedPool,
+    chunk_bytes: usize,
+    sender: mpsc::Sender<Feed>,
+}
+
+impl Gather {
+    async fn run(self, streams: Vec<SendableRecordBatchStream>) {
+        if let Err(error) = self.gather(streams).await {
+            // Nobody left to tell: the query was dropped.
+            let _ = self.sender.send(Feed::Failed(error)).await;
+        }
+    }
+
+    async fn gather(&self, streams: Vec<SendableRecordBatchStream>) -> PlanResult<()> {
+        let mut streams: Vec<_> =
+            streams.into_iter().map(|stream| spawn_buffered(stream, BATCHES_AHEAD)).collect();
+        let (mut batches, mut bytes, mut turn) = (vec![], 0, 0);
+        while !streams.is_empty() {
+            turn %= streams.len();
+            let Some(batch) = streams[turn].next().await else {
+                // The partitions behind move up, so that the turn is theirs.
+                drop(streams.remove(turn));
+                continue;
+            };
+            turn += 1;
+            let batch = batch?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            bytes += self.plan.read.iter().map(|&index| host_bytes(batch.column(index))).sum::<usize>();
+            batches.push(batch);
+            if bytes >= self.chunk_bytes {
+                if self.forward(std::mem::take(&mut batches)).await.is_err() {
+                    return Ok(());
+                }
+                bytes = 0;
+            }
+        }
+        if !batches.is_empty() {
+            // An error says that the query was dropped.
+            let _ = self.forward(batches).await;
+        }
+        Ok(())
+    }
+
+    async fn forward(&self, batches: Vec<RecordBatch>) -> Result<(), mpsc::error::SendError<Feed>> {
+        let staged = stage(&self.plan, &batches, &self.pool);
+        self.sender.send(Feed::Staged { batches, staged }).await
+    }
+}
+
+/// Begins to stage the columns of `batches` that `plan` reads.
+fn stage(
+    plan: &Arc<DevicePlan>,
+    batches: &[RecordBatch],
+    pool: &PinnedPool,
+) -> SpawnedTask<Result<Vec<StagedChunk>>> {
+    let (plan, batches, pool) = (plan.clone(), batches.to_vec(), pool.clone());
+    SpawnedTask::spawn_blocking(move || {
+        let narrow = batches.iter().map(|batch| narrow(batch, &plan)).collect::<Result<Vec<_>>>()?;
+        StagedChunk::stage_all(&plan.input, &narrow, &pool)
+    })
+}
+
+fn narrow(batch: &RecordBatch, plan: &DevicePlan) -> Result<RecordBatch> {
+    let columns = plan.read.iter().map(|&index| batch.column(index).clone()).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(plan.input.clone(), columns, &options)
+        .map_err(|error| Error::bug(format!("an input batch is not of the input's schema: {error}")))
+}
+
+async fn join<T: Send + 'static>(task: SpawnedTask<Result<T>>) -> Result<T> {
+    task.join().await.unwrap_or_else(|error| {
+        Err(if error.is_panic() {
+            Error::bug(format!("staging panicked: {error}"))
+        } else {
+            Error::cancelled()
+        })
+    })
+}
+
+fn materialize_chunk(
+    task: &mut Task<'_>,
+    plan: &DevicePlan,
+    chunk: Arc<DeviceChunk>,
+) -> Result<Vec<RecordBatch>> {
+    let mut execution = Execution::new(plan.stages[0].clone());
+    let mut chunks = execution.push(task, chunk)?;
+    chunks.extend(execution.finish(task)?);
+    chunks.iter().map(|chunk| task.download(chunk).and_then(|batch| plan.finish(batch))).collect()
+}
+
+fn push(task: &mut Task<'_>, execution: &mut Execution, chunk: Arc<DeviceChunk>) -> Result<()> {
+    match execution.push(task, chunk)?.is_empty() {
+        true => Ok(()),
+        false => Err(Error::bug("an aggregate gave rows before its end")),
+    }
+}
+
+impl DevicePlan {
+    /// Makes the node's batch of the last stage's.
+    fn finish(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        let columns = match &self.output {
+            Some(chosen) => chosen.iter().map(|&index| batch.column(index).clone()).collect(),
+            None => batch.columns().to_vec(),
+        };
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+            .map_err(|error| Error::bug(format!("a device's result is not of the plan's schema: {error}")))
+    }
+}
+
+/// Answers some columns of a chunk, in the order of `indices`, under the names of `schema`.
+fn choose(chunk: &DeviceChunk, indices: &[usize], schema: &SchemaRef) -> Result<DeviceChunk> {
+    let columns = indices.iter().map(|&index| chunk.columns[index].clone()).collect();
+    DeviceChunk::new(schema.clone(), columns, chunk.rows)
+}
+
+/// Cuts rows in two at row `at`, without copying.
+fn split(batches: &[RecordBatch], at: usize) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
+    let (mut head, mut tail, mut seen) = (vec![], vec![], 0);
+    for batch in batches {
+        let cut = at.saturating_sub(seen).min(batch.num_rows());
+        if cut > 0 {
+            head.push(batch.slice(0, cut));
+        }
+        if cut < batch.num_rows() {
+            tail.push(batch.slice(cut, batch.num_rows() - cut));
+        }
+        seen += batch.num_rows();
+    }
+    (head, tail)
+}
+
+/// Bytes of an array's own rows: a slice of a large buffer counts for what it shows.
+pub fn host_bytes(array: &ArrayRef) -> usize {
+    array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+
+    fn batch(values: std::ops::Range<i64>) -> RecordBatch {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from_iter_values(values))])
+            .expect("one column")
+    }
+
+    fn values(batches: &[RecordBatch]) -> Vec<i64> {
+        let column = |batch: &RecordBatch| {
+            let column = batch.column(0).as_any().downcast_ref::<Int64Array>().expect("int64");
+            column.values().to_vec()
+        };
+        batches.iter().flat_map(column).collect()
+    }
+
+    #[test]
+    fn a_split_loses_and_repeats_nothing() {
+        let batches = [batch(0..10), batch(10..11), batch(11..30)];
+        for at in 0..=31 {
+            let (head, tail) = split(&batches, at);
+            assert_eq!(values(&head).len(), at.min(30));
+            let both: Vec<i64> = values(&head).into_iter().chain(values(&tail)).collect();
+            assert_eq!(both, (0..30).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_slice_counts_its_own_rows() {
+        let whole = batch(0..1000);
+        assert_eq!(host_bytes(whole.slice(10, 5).column(0)), 40);
+    }
+}

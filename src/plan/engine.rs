@@ -1,0 +1,166 @@
+//! The devices of a process, as placement sees them, and the options of a session.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::common::config::{ConfigExtension, ConfigOptions};
+use datafusion::common::extensions_options;
+use datafusion::error::{DataFusionError, Result as PlanResult};
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::prelude::SessionConfig;
+
+use super::chain::DevicePlan;
+use super::placement::PlacementRule;
+use super::to_plan_error;
+use crate::config::{Config, Fallback, Placement};
+use crate::device;
+use crate::error::Result;
+use crate::worker::{Worker, Workers};
+
+/// The devices of a process and how to use them. Shared by the sessions that were started with it.
+pub struct Engine {
+    config: Config,
+    workers: Workers,
+    /// Why there is no device; `None` where there is one.
+    absence: Option<String>,
+    /// Hashes of the sources that have run: their kernels need no compiling any more.
+    has_run: Mutex<HashSet<u64>>,
+}
+
+impl Engine {
+    /// Finds the devices and starts a worker for the first. Without a driver it starts nothing and costs nothing.
+    ///
+    /// # Errors
+    /// None today: a device that cannot be used is an [absence](Engine::absence), and everything runs on the CPU.
+    pub fn start(config: &Config) -> Result<Arc<Engine>> {
+        let (workers, absence) = match start_workers(config) {
+            Ok(workers) => (workers, None),
+            Err(reason) => (Workers::none(), Some(reason)),
+        };
+        Ok(Arc::new(Engine { config: config.clone(), workers, absence, has_run: Mutex::default() }))
+    }
+
+    /// Returns why there is no device to run on, or `None` where there is one.
+    pub fn absence(&self) -> Option<&str> {
+        self.absence.as_deref()
+    }
+
+    /// Returns the configuration that the engine was started with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Returns every worker.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    /// Returns the worker that queries run on, if there is one.
+    pub fn worker(&self) -> Option<&Worker> {
+        self.workers.first()
+    }
+
+    /// Returns where device nodes run: `gpu:0`, or `host` without a device.
+    pub fn place(&self) -> String {
+        self.worker().map_or("host".to_string(), |worker| format!("gpu:{}", worker.info().ordinal))
+    }
+
+    /// Returns the name of the device that queries run on.
+    pub fn device_name(&self) -> Option<String> {
+        self.worker().map(|worker| worker.info().name.clone())
+    }
+
+    /// Whether the kernels of `plan` were all used before in this process.
+    pub fn has_run(&self, plan: &DevicePlan) -> bool {
+        let known = self.has_run.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.stages.iter().all(|stage| known.contains(&hash(&stage.source)))
+    }
+
+    /// Remembers that the kernels of `plan` are compiled.
+    pub fn remember(&self, plan: &DevicePlan) {
+        let mut known = self.has_run.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(plan.stages.iter().map(|stage| hash(&stage.source)));
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("place", &self.place()).field("absence", &self.absence).finish()
+    }
+}
+
+fn hash(source: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    source.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Starts a worker for the first device, or says why there is none that can be used.
+fn start_workers(config: &Config) -> Result<Workers, String> {
+    match device::available() {
+        Err(error) => return Err(error.to_string()),
+        Ok(0) => return Err("the driver offers no device".to_string()),
+        Ok(_) => {}
+    }
+    let report = device::probe();
+    if !report.is_usable() {
+        let problems: Vec<_> = report.problems.iter().map(|problem| problem.what.clone()).collect();
+        return Err(problems.join("; "));
+    }
+    let first = report.devices[0].ordinal;
+    Workers::start(&[first], config).map_err(|error| error.to_string())
+}
+
+extensions_options! {
+    /// The options under `swath.` in SQL.
+    pub struct SwathOptions {
+        /// Where operators run: auto, device or host.
+        pub placement: Placement, default = Placement::Auto
+        /// What running on the CPU instead of a device does: allow, warn or error.
+        pub fallback: Fallback, default = Fallback::Allow
+        /// Bytes of input gathered on the host before a chunk is sent to a device.
+        pub chunk_bytes_target: usize, default = 64 << 20
+        /// Bytes of device memory that may be used per device; 0 means 90 % of what was free. Fixed when the session starts.
+        pub device_memory_limit: u64, default = 0
+    }
+}
+
+impl ConfigExtension for SwathOptions {
+    const PREFIX: &'static str = "swath";
+}
+
+datafusion::common::config_field!(Placement, value => parse_option(value)?);
+datafusion::common::config_field!(Fallback, value => parse_option(value)?);
+
+fn parse_option<T: std::str::FromStr<Err = crate::Error>>(value: &str) -> PlanResult<T, DataFusionError> {
+    value.trim().parse().map_err(to_plan_error)
+}
+
+impl SwathOptions {
+    /// Takes the options that a session starts with from its configuration.
+    pub fn from_config(config: &Config) -> Self {
+        let mut options =
+            SwathOptions { placement: config.placement, fallback: config.fallback, ..Default::default() };
+        if let Some(bytes) = config.chunk_bytes_target {
+            options.chunk_bytes_target = bytes;
+        }
+        options.device_memory_limit = config.device_memory_limit.unwrap_or(0);
+        options
+    }
+
+    /// Returns the options of a query; the defaults where the session was set up without them.
+    pub fn of(options: &ConfigOptions) -> Self {
+        options.extensions.get::<SwathOptions>().cloned().unwrap_or_default()
+    }
+}
+
+/// Adds placement to a session that is being built: the `swath.*` options, and the optimizer rule, last.
+///
+/// Call it after `with_config`: the options are added to the session's configuration.
+pub fn install(mut builder: SessionStateBuilder, engine: Arc<Engine>) -> SessionStateBuilder {
+    let config = builder.config().get_or_insert_with(SessionConfig::new);
+    config.options_mut().extensions.insert(SwathOptions::from_config(engine.config()));
+    builder.with_physical_optimizer_rule(Arc::new(PlacementRule::new(engine)))
+}

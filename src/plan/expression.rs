@@ -1,0 +1,554 @@
+//! DataFusion's physical expressions as expressions of a device program.
+//!
+//! Types come from DataFusion and are not derived again. What has no device form is an `unsupported` error that names
+//! the expression and the reason; the operator around it then stays on the CPU.
+//!
+//! # Where the translation is not one to one
+//!
+//! | DataFusion | device program |
+//! |---|---|
+//! | `CASE x WHEN v THEN …` | `CASE WHEN x = v THEN …`: a null `x` or `v` matches nothing, as there |
+//! | date or timestamp ± constant interval | [`Op::AddInterval`]; subtraction negates months, days, nanoseconds |
+//! | dictionary constants | constants of the dictionary's value type |
+//! | `IN` over constants | [`Op::InList`]; over expressions: unsupported |
+//! | `LIKE` with a constant pattern | [`Op::Like`]; other patterns, regular expressions: unsupported |
+//! | `date_part` of milli-, micro-, nanoseconds | unsupported: there they include the whole seconds |
+//! | dates and times in a zone other than UTC | unsupported: calendars need the zone's rules |
+//! | dynamic filters | their value at planning time; they only prune, so that a later, narrower value is not needed |
+//! | volatile functions, `random()` | unsupported: the CPU plan promises one value per row |
+//! | scalar subqueries | unsupported: their value is known only when the query runs |
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, IntervalUnit, Schema};
+use datafusion::logical_expr::{Operator, Volatility};
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, CaseExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNotNullExpr, IsNullExpr,
+    LikeExpr, Literal as LiteralExpr, NegativeExpr, NotExpr, TryCastExpr,
+};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::scalar::ScalarValue;
+
+use crate::error::{Error, Result};
+use crate::program::{BinaryOp, DatePart, Expr, Function, Literal, Op};
+
+/// Translates `expr` over the columns of `schema`.
+///
+/// # Errors
+/// Unsupported, naming the expression and why, where the device has no form of it.
+pub fn translate(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Expr> {
+    Translator { schema }.expr(expr)
+}
+
+struct Translator<'a> {
+    schema: &'a Schema,
+}
+
+impl Translator<'_> {
+    fn expr(&self, expr: &Arc<dyn PhysicalExpr>) -> Result<Expr> {
+        let translated = self.shape(expr)?;
+        let nullable = expr.nullable(self.schema).unwrap_or(true);
+        Ok(Expr { nullable, ..translated })
+    }
+
+    fn shape(&self, expr: &Arc<dyn PhysicalExpr>) -> Result<Expr> {
+        let data_type = expr
+            .data_type(self.schema)
+            .map_err(|error| unsupported(expr, format_args!("its type is not known: {error}")))?;
+        if let Some(column) = expr.downcast_ref::<Column>() {
+            let field = self.schema.fields().get(column.index()).ok_or_else(|| {
+                Error::bug(format!("column {column} is not in an input of {}", self.schema.fields().len()))
+            })?;
+            return Ok(Expr::column(column.index(), field.data_type().clone(), field.is_nullable()));
+        }
+        if let Some(literal) = expr.downcast_ref::<LiteralExpr>() {
+            return literal_expr(literal.value())
+                .ok_or_else(|| unsupported(expr, format_args!("constants of type {data_type}")));
+        }
+        if let Some(binary) = expr.downcast_ref::<BinaryExpr>() {
+            return self.binary(expr, binary, data_type);
+        }
+        if let Some(case) = expr.downcast_ref::<CaseExpr>() {
+            return self.case(case, data_type);
+        }
+        if let Some(cast) = expr.downcast_ref::<CastExpr>() {
+            return self.cast(expr, cast.expr(), data_type, cast.cast_options().safe);
+        }
+        if let Some(cast) = expr.downcast_ref::<TryCastExpr>() {
+            return self.cast(expr, cast.expr(), data_type, true);
+        }
+        if let Some(in_list) = expr.downcast_ref::<InListExpr>() {
+            let value = self.expr(in_list.expr())?;
+            let list = in_list.list().iter().map(|item| self.constant(expr, item)).collect::<Result<_>>()?;
+            return Ok(Expr::new(Op::InList { list, negated: in_list.negated() }, vec![value], data_type));
+        }
+        if let Some(is_null) = expr.downcast_ref::<IsNullExpr>() {
+            return Ok(Expr::new(Op::IsNull, vec![self.expr(is_null.arg())?], data_type));
+        }
+        if let Some(is_not_null) = expr.downcast_ref::<IsNotNullExpr>() {
+            return Ok(Expr::new(Op::IsNotNull, vec![self.expr(is_not_null.arg())?], data_type));
+        }
+        if let Some(not) = expr.downcast_ref::<NotExpr>() {
+            return Ok(Expr::new(Op::Not, vec![self.expr(not.arg())?], data_type));
+        }
+        if let Some(negative) = expr.downcast_ref::<NegativeExpr>() {
+            return Ok(Expr::new(Op::Negative, vec![self.expr(negative.arg())?], data_type));
+        }
+        if let Some(like) = expr.downcast_ref::<LikeExpr>() {
+            let value = self.expr(like.expr())?;
+            let Literal::Bytes(pattern) = self.constant(expr, like.pattern())? else {
+                return Err(unsupported(expr, "a null pattern"));
+            };
+            let pattern =
+                String::from_utf8(pattern).map_err(|_| unsupported(expr, "a pattern that is not text"))?;
+            let op = Op::Like { pattern, negated: like.negated(), case_insensitive: like.case_insensitive() };
+            return Ok(Expr::new(op, vec![value], data_type));
+        }
+        if let Some(function) = expr.downcast_ref::<ScalarFunctionExpr>() {
+            return self.function(expr, function, data_type);
+        }
+        if let Some(dynamic) = expr.downcast_ref::<DynamicFilterPhysicalExpr>() {
+            let current = dynamic
+                .current()
+                .map_err(|error| unsupported(expr, format_args!("its value is not known: {error}")))?;
+            return self.expr(&current);
+        }
+        Err(unsupported(expr, "expressions of this kind"))
+    }
+
+    fn binary(&self, expr: &Arc<dyn PhysicalExpr>, binary: &BinaryExpr, data_type: DataType) -> Result<Expr> {
+        if let Some(moved) = self.interval(expr, binary, &data_type)? {
+            return Ok(moved);
+        }
+        let op = match binary.op() {
+            Operator::Plus => BinaryOp::Add,
+            Operator::Minus => BinaryOp::Sub,
+            Operator::Multiply => BinaryOp::Mul,
+            Operator::Divide => BinaryOp::Div,
+            Operator::Modulo => BinaryOp::Rem,
+            Operator::Eq => BinaryOp::Eq,
+            Operator::NotEq => BinaryOp::Ne,
+            Operator::Lt => BinaryOp::Lt,
+            Operator::LtEq => BinaryOp::Le,
+            Operator::Gt => BinaryOp::Gt,
+            Operator::GtEq => BinaryOp::Ge,
+            Operator::IsNotDistinctFrom => BinaryOp::IsNotDistinctFrom,
+            Operator::IsDistinctFrom => BinaryOp::IsDistinctFrom,
+            Operator::And => BinaryOp::And,
+            Operator::Or => BinaryOp::Or,
+            Operator::BitwiseAnd => BinaryOp::BitAnd,
+            Operator::BitwiseOr => BinaryOp::BitOr,
+            Operator::BitwiseXor => BinaryOp::BitXor,
+            Operator::BitwiseShiftLeft => BinaryOp::ShiftLeft,
+            Operator::BitwiseShiftRight => BinaryOp::ShiftRight,
+            other => return Err(unsupported(expr, format_args!("the operator {other}"))),
+        };
+        let (left, right) = (self.expr(binary.left())?, self.expr(binary.right())?);
+        Ok(Expr::binary(op, left, right, data_type))
+    }
+
+    /// Answers a date or timestamp moved by a constant interval, or `None` where `binary` is not that.
+    fn interval(
+        &self,
+        expr: &Arc<dyn PhysicalExpr>,
+        binary: &BinaryExpr,
+        data_type: &DataType,
+    ) -> Result<Option<Expr>> {
+        let interval = |side: &Arc<dyn PhysicalExpr>| {
+            side.downcast_ref::<LiteralExpr>().and_then(|literal| interval_parts(literal.value()))
+        };
+        let (moved, parts, negate) = match binary.op() {
+            Operator::Plus => match (interval(binary.left()), interval(binary.right())) {
+                (_, Some(parts)) => (binary.left(), parts, false),
+                (Some(parts), _) => (binary.right(), parts, false),
+                _ => return Ok(None),
+            },
+            Operator::Minus => match interval(binary.right()) {
+                Some(parts) => (binary.left(), parts, true),
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        let moved = self.expr(moved)?;
+        if !moved.data_type.is_temporal()
+            || matches!(moved.data_type, DataType::Interval(_) | DataType::Duration(_))
+            || moved.data_type != *data_type
+        {
+            return Err(unsupported(expr, format_args!("{} ± an interval", moved.data_type)));
+        }
+        refuse_zone(expr, &moved.data_type)?;
+        let (months, days, nanoseconds) = if negate {
+            let negated = parts.0.checked_neg().zip(parts.1.checked_neg()).zip(parts.2.checked_neg());
+            let ((months, days), nanoseconds) =
+                negated.ok_or_else(|| unsupported(expr, "an interval that cannot be negated"))?;
+            (months, days, nanoseconds)
+        } else {
+            parts
+        };
+        let op = Op::AddInterval { months, days, nanoseconds };
+        Ok(Some(Expr::new(op, vec![moved], data_type.clone())))
+    }
+
+    fn case(&self, case: &CaseExpr, data_type: DataType) -> Result<Expr> {
+        let base = case.expr().map(|base| self.expr(base)).transpose()?;
+        let mut args = vec![];
+        for (when, then) in case.when_then_expr() {
+            let when = self.expr(when)?;
+            args.push(match &base {
+                Some(base) => Expr::binary(BinaryOp::Eq, base.clone(), when, DataType::Boolean),
+                None => when,
+            });
+            args.push(self.expr(then)?);
+        }
+        let otherwise = case.else_expr().map(|otherwise| self.expr(otherwise)).transpose()?;
+        let has_else = otherwise.is_some();
+        args.extend(otherwise);
+        Ok(Expr::new(Op::Case { has_else }, args, data_type))
+    }
+
+    fn cast(
+        &self,
+        expr: &Arc<dyn PhysicalExpr>,
+        arg: &Arc<dyn PhysicalExpr>,
+        data_type: DataType,
+        safe: bool,
+    ) -> Result<Expr> {
+        let arg = self.expr(arg)?;
+        if arg.data_type == data_type {
+            return Ok(arg);
+        }
+        // Between two timestamps the instant stays; to and from anything else the zone shows.
+        let both_instants = matches!(
+            (&arg.data_type, &data_type),
+            (DataType::Timestamp(_, Some(_)), DataType::Timestamp(_, Some(_)))
+        );
+        if !both_instants {
+            refuse_zone(expr, &arg.data_type)?;
+            refuse_zone(expr, &data_type)?;
+        }
+        Ok(Expr::new(Op::Cast { safe }, vec![arg], data_type))
+    }
+
+    fn function(
+        &self,
+        expr: &Arc<dyn PhysicalExpr>,
+        function: &ScalarFunctionExpr,
+        data_type: DataType,
+    ) -> Result<Expr> {
+        if function.fun().signature().volatility == Volatility::Volatile {
+            return Err(unsupported(expr, "volatile functions"));
+        }
+        let name = function.fun().name();
+        let (_, build) = FUNCTIONS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .ok_or_else(|| unsupported(expr, format_args!("the function {name}")))?;
+        build(&Call { translator: self, expr, args: function.args(), data_type })
+    }
+
+    /// Answers the value of a constant argument.
+    fn constant(&self, expr: &Arc<dyn PhysicalExpr>, arg: &Arc<dyn PhysicalExpr>) -> Result<Literal> {
+        match self.expr(arg)?.op {
+            Op::Literal(value) => Ok(value),
+            _ => Err(unsupported(expr, format_args!("'{arg}' where a constant is needed"))),
+        }
+    }
+}
+
+/// A scalar function being translated.
+struct Call<'a> {
+    translator: &'a Translator<'a>,
+    expr: &'a Arc<dyn PhysicalExpr>,
+    args: &'a [Arc<dyn PhysicalExpr>],
+    data_type: DataType,
+}
+
+type Builder = fn(&Call) -> Result<Expr>;
+
+/// The scalar functions that have a device form, by DataFusion's name of the function (not its aliases).
+const FUNCTIONS: &[(&str, Builder)] = &[
+    ("abs", |call| call.to(Function::Abs)),
+    ("ceil", |call| call.to(Function::Ceil)),
+    ("character_length", |call| call.to(Function::CharacterLength)),
+    ("coalesce", |call| call.op(Op::Coalesce)),
+    ("contains", |call| call.to(Function::Contains)),
+    ("date_part", date_part),
+    ("date_trunc", date_trunc),
+    ("ends_with", |call| call.to(Function::EndsWith)),
+    ("exp", |call| call.to(Function::Exp)),
+    ("floor", |call| call.to(Function::Floor)),
+    ("ln", |call| call.to(Function::Ln)),
+    ("log10", |call| call.to(Function::Log10)),
+    ("log2", |call| call.to(Function::Log2)),
+    ("lower", |call| call.to(Function::Lower)),
+    ("nullif", |call| call.op(Op::NullIf)),
+    ("nvl", |call| call.op(Op::Coalesce)),
+    ("octet_length", |call| call.to(Function::OctetLength)),
+    ("power", |call| call.to(Function::Power)),
+    ("round", |call| call.to(Function::Round)),
+    ("signum", |call| call.to(Function::Signum)),
+    ("sqrt", |call| call.to(Function::Sqrt)),
+    ("starts_with", |call| call.to(Function::StartsWith)),
+    ("substr", |call| call.to(Function::Substring)),
+    ("to_timestamp_seconds", to_timestamp_seconds),
+    ("trunc", |call| call.to(Function::Trunc)),
+    ("upper", |call| call.to(Function::Upper)),
+];
+
+impl Call<'_> {
+    /// Answers `op` over all arguments.
+    fn op(&self, op: Op) -> Result<Expr> {
+        let args = self.args.iter().map(|arg| self.translator.expr(arg)).collect::<Result<_>>()?;
+        Ok(Expr::new(op, args, self.data_type.clone()))
+    }
+
+    fn to(&self, function: Function) -> Result<Expr> {
+        self.op(Op::Call(function))
+    }
+
+    fn refuse<T>(&self, reason: impl std::fmt::Display) -> Result<T> {
+        Err(unsupported(self.expr, reason))
+    }
+
+    /// Splits `(part, date or timestamp)`.
+    fn part_and_source(&self) -> Result<(String, Expr)> {
+        let [part, source] = self.args else { return self.refuse("another number of arguments") };
+        let Literal::Bytes(part) = self.translator.constant(self.expr, part)? else {
+            return self.refuse("a null part");
+        };
+        let part = String::from_utf8_lossy(&part).trim_matches(['\'', '"']).to_ascii_lowercase();
+        let source = self.translator.expr(source)?;
+        refuse_zone(self.expr, &source.data_type)?;
+        Ok((part, source))
+    }
+}
+
+fn date_part(call: &Call) -> Result<Expr> {
+    let (part, source) = call.part_and_source()?;
+    let of_date = matches!(source.data_type, DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, _));
+    let field = match part.as_str() {
+        "year" | "years" | "y" | "yr" | "yrs" => DatePart::Year,
+        "qtr" | "quarter" => DatePart::Quarter,
+        "month" | "months" | "mon" | "mons" => DatePart::Month,
+        "week" | "weeks" | "w" => DatePart::Week,
+        "day" | "days" | "d" => DatePart::Day,
+        "doy" => DatePart::DayOfYear,
+        "dow" => DatePart::DayOfWeek,
+        "hour" | "hours" | "h" | "hr" | "hrs" => DatePart::Hour,
+        "minute" | "minutes" | "min" | "mins" => DatePart::Minute,
+        "second" | "seconds" | "s" | "sec" | "secs" => DatePart::Second,
+        "epoch" => DatePart::Epoch,
+        other => return call.refuse(format_args!("the part '{other}'")),
+    };
+    if !of_date {
+        return call.refuse(format_args!("parts of {}", source.data_type));
+    }
+    Ok(Expr::new(Op::Call(Function::DatePart(field)), vec![source], call.data_type.clone()))
+}
+
+fn date_trunc(call: &Call) -> Result<Expr> {
+    let (part, source) = call.part_and_source()?;
+    let field = match part.as_str() {
+        "year" => DatePart::Year,
+        "quarter" => DatePart::Quarter,
+        "month" => DatePart::Month,
+        "week" => DatePart::Week,
+        "day" => DatePart::Day,
+        "hour" => DatePart::Hour,
+        "minute" => DatePart::Minute,
+        "second" => DatePart::Second,
+        "millisecond" => DatePart::Millisecond,
+        "microsecond" => DatePart::Microsecond,
+        other => return call.refuse(format_args!("the part '{other}'")),
+    };
+    if !matches!(source.data_type, DataType::Timestamp(_, _)) || source.data_type != call.data_type {
+        return call.refuse(format_args!("truncation of {}", source.data_type));
+    }
+    Ok(Expr::new(Op::Call(Function::DateTrunc(field)), vec![source], call.data_type.clone()))
+}
+
+/// Seconds since 1970 as they stand: text and floats have rules of their own.
+fn to_timestamp_seconds(call: &Call) -> Result<Expr> {
+    let [arg] = call.args else { return call.refuse("formats") };
+    let arg = call.translator.expr(arg)?;
+    if arg.data_type != DataType::Int64 {
+        return call.refuse(format_args!("an argument of type {}", arg.data_type));
+    }
+    refuse_zone(call.expr, &call.data_type)?;
+    Ok(Expr::new(Op::Cast { safe: false }, vec![arg], call.data_type.clone()))
+}
+
+/// Refuses timestamps whose calendar is not UTC's.
+fn refuse_zone(expr: &Arc<dyn PhysicalExpr>, data_type: &DataType) -> Result<()> {
+    match data_type {
+        DataType::Timestamp(_, Some(zone))
+            if !matches!(zone.as_ref(), "UTC" | "utc" | "Z" | "+00:00" | "+00" | "Etc/UTC") =>
+        {
+            Err(unsupported(expr, format_args!("the time zone {zone}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unsupported(expr: &Arc<dyn PhysicalExpr>, reason: impl std::fmt::Display) -> Error {
+    Error::unsupported(format!("'{expr}': no device form of {reason}"))
+}
+
+/// Answers months, days and nanoseconds of a constant interval that is not null.
+fn interval_parts(value: &ScalarValue) -> Option<(i32, i32, i64)> {
+    match value {
+        ScalarValue::IntervalYearMonth(Some(months)) => Some((*months, 0, 0)),
+        ScalarValue::IntervalDayTime(Some(interval)) => {
+            Some((0, interval.days, i64::from(interval.milliseconds) * 1_000_000))
+        }
+        ScalarValue::IntervalMonthDayNano(Some(interval)) => {
+            Some((interval.months, interval.days, interval.nanoseconds))
+        }
+        _ => None,
+    }
+}
+
+/// Answers a constant as a program's literal, or `None` where programs have no such type.
+fn literal_expr(value: &ScalarValue) -> Option<Expr> {
+    let mut data_type = value.data_type();
+    if let DataType::Dictionary(_, value_type) = data_type {
+        data_type = *value_type;
+    }
+    if matches!(
+        data_type,
+        DataType::Interval(IntervalUnit::YearMonth | IntervalUnit::DayTime | IntervalUnit::MonthDayNano)
+    ) {
+        return None;
+    }
+    Some(Expr::literal(literal(value)?, data_type))
+}
+
+fn literal(value: &ScalarValue) -> Option<Literal> {
+    if value.is_null() {
+        return Some(Literal::Null);
+    }
+    Some(match value {
+        ScalarValue::Boolean(Some(value)) => Literal::Boolean(*value),
+        ScalarValue::Int8(Some(value)) => Literal::Int((*value).into()),
+        ScalarValue::Int16(Some(value)) => Literal::Int((*value).into()),
+        ScalarValue::Int32(Some(value))
+        | ScalarValue::Date32(Some(value))
+        | ScalarValue::Time32Second(Some(value))
+        | ScalarValue::Time32Millisecond(Some(value)) => Literal::Int((*value).into()),
+        ScalarValue::Int64(Some(value))
+        | ScalarValue::Date64(Some(value))
+        | ScalarValue::Time64Microsecond(Some(value))
+        | ScalarValue::Time64Nanosecond(Some(value))
+        | ScalarValue::TimestampSecond(Some(value), _)
+        | ScalarValue::TimestampMillisecond(Some(value), _)
+        | ScalarValue::TimestampMicrosecond(Some(value), _)
+        | ScalarValue::TimestampNanosecond(Some(value), _)
+        | ScalarValue::DurationSecond(Some(value))
+        | ScalarValue::DurationMillisecond(Some(value))
+        | ScalarValue::DurationMicrosecond(Some(value))
+        | ScalarValue::DurationNanosecond(Some(value)) => Literal::Int((*value).into()),
+        ScalarValue::Decimal128(Some(value), _, _) => Literal::Int(*value),
+        ScalarValue::UInt8(Some(value)) => Literal::UInt((*value).into()),
+        ScalarValue::UInt16(Some(value)) => Literal::UInt((*value).into()),
+        ScalarValue::UInt32(Some(value)) => Literal::UInt((*value).into()),
+        ScalarValue::UInt64(Some(value)) => Literal::UInt(*value),
+        ScalarValue::Float32(Some(value)) => Literal::Float((*value).into()),
+        ScalarValue::Float64(Some(value)) => Literal::Float(*value),
+        ScalarValue::Utf8(Some(text))
+        | ScalarValue::LargeUtf8(Some(text))
+        | ScalarValue::Utf8View(Some(text)) => Literal::Bytes(text.clone().into_bytes()),
+        ScalarValue::Binary(Some(bytes))
+        | ScalarValue::LargeBinary(Some(bytes))
+        | ScalarValue::BinaryView(Some(bytes)) => Literal::Bytes(bytes.clone()),
+        ScalarValue::Dictionary(_, value) => return literal(value),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{Field, TimeUnit};
+    use datafusion::common::DFSchema;
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    fn schema() -> Schema {
+        Schema::new(vec![
+            Field::new("i", DataType::Int64, true),
+            Field::new("s", DataType::Utf8, true),
+            Field::new("d", DataType::Date32, false),
+            Field::new("t", DataType::Timestamp(TimeUnit::Nanosecond, None), true),
+            Field::new("z", DataType::Timestamp(TimeUnit::Nanosecond, Some("Europe/Rome".into())), true),
+            Field::new("m", DataType::Decimal128(15, 2), true),
+        ])
+    }
+
+    /// Plans SQL text over `schema()` the way a query would, without the optimizer, and translates it.
+    fn translated(sql: &str) -> Result<Expr> {
+        let context = SessionContext::new();
+        let schema = schema();
+        let df_schema = DFSchema::try_from(schema.clone()).expect("distinct names");
+        let logical = context.parse_sql_expr(sql, &df_schema).expect("valid SQL");
+        let physical = context.create_physical_expr(logical, &df_schema).expect("plannable");
+        translate(&physical, &schema)
+    }
+
+    fn text(sql: &str) -> String {
+        translated(sql).expect("supported").to_string()
+    }
+
+    fn refusal(sql: &str) -> String {
+        let error = translated(sql).expect_err("unsupported");
+        assert!(error.is_unsupported(), "{error:?}");
+        error.to_string()
+    }
+
+    #[test]
+    fn comparisons_and_logic_keep_their_shape() {
+        assert_eq!(text("i > 5 AND s = 'x'"), "((#0 > 5) AND (#1 = 'x'))");
+        assert_eq!(text("i IS NULL OR NOT (s IS NOT NULL)"), "(#0 IS NULL OR NOT #1 IS NOT NULL)");
+        assert_eq!(text("s LIKE 'a%'"), "#1 LIKE 'a%'");
+        assert_eq!(text("i IN (1, 2, 3)"), "#0 IN (3 values)");
+        assert_eq!(text("i IS DISTINCT FROM 3"), "(#0 IS DISTINCT FROM 3)");
+    }
+
+    #[test]
+    fn types_and_nullability_are_datafusions() {
+        let sum = translated("m + m").expect("supported");
+        assert_eq!(sum.data_type, DataType::Decimal128(16, 2));
+        assert!(sum.nullable);
+        let part = translated("date_part('year', d)").expect("supported");
+        assert_eq!((part.data_type, part.nullable), (DataType::Int32, false));
+    }
+
+    #[test]
+    fn base_case_becomes_comparisons() {
+        assert_eq!(text("CASE i WHEN 1 THEN 'a' ELSE 'b' END"), "CASE((#0 = 1), 'a', 'b')");
+    }
+
+    #[test]
+    fn intervals_move_dates_both_ways() {
+        assert_eq!(text("d - INTERVAL '3' MONTH"), "(#2 + INTERVAL -3 mons 0 days 0 ns)");
+        assert_eq!(text("t + INTERVAL '1 day 2 hours'"), "(#3 + INTERVAL 0 mons 1 days 7200000000000 ns)");
+        assert_eq!(translated("d - INTERVAL '90' DAY").expect("supported").data_type, DataType::Date32);
+    }
+
+    #[test]
+    fn functions_are_found_by_their_own_name_whatever_alias_was_written() {
+        assert_eq!(text("length(s)"), "characterlength(#1)");
+        assert_eq!(text("substring(s, 2, 3)"), "substring(#1, 2, 3)");
+        assert_eq!(text("extract(year from d)"), "datepart(year)(#2)");
+        assert_eq!(text("to_timestamp_seconds(i)"), "CAST(#0 AS Timestamp(s))");
+    }
+
+    #[test]
+    fn refusals_name_the_expression_and_the_reason() {
+        assert!(refusal("md5(s) = 'x'").contains("no device form of the function md5"));
+        assert!(refusal("random() > 0.5").contains("volatile"));
+        assert!(refusal("s ~ 'a+'").contains("the operator ~"));
+        assert!(refusal("date_part('hour', z)").contains("Europe/Rome"));
+        assert!(refusal("i IN (i + 1, 2, 3, 4)").contains("constant"));
+        assert!(refusal("date_part('millisecond', t)").contains("millisecond"));
+    }
+}

@@ -1,0 +1,349 @@
+//! Placement: which plans go to a device, what is said of those that do not, and what happens when a device fails.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray, StringArray, StringViewArray,
+};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow::record_batch::RecordBatch;
+use arrow::util::pretty::pretty_format_batches;
+use datafusion::datasource::MemTable;
+use datafusion::error::DataFusionError;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use swath::config::{Config, Fallback, Placement};
+use swath::observe::Receipt;
+use swath::plan::{self, DeviceExec, Engine, QueryTimes};
+
+/// A session over a simulated device, and its tables.
+struct Fixture {
+    simulator: cudasim::Simulator,
+    engine: Arc<Engine>,
+    context: SessionContext,
+}
+
+const ROWS: i64 = 20_000;
+const PARTITIONS: usize = 3;
+
+impl Fixture {
+    fn new(placement: Placement, fallback: Fallback) -> Fixture {
+        Fixture::with(Config { placement, fallback, ..Config::default() })
+    }
+
+    fn with(config: Config) -> Fixture {
+        let simulator = cudasim::load(cudasim::Config::default());
+        let cache_dir = Some(std::env::temp_dir().join("swath-test-kernels"));
+        let engine = Engine::start(&Config { cache_dir, ..config }).expect("starts");
+        assert_eq!(engine.absence(), None);
+        let session = SessionConfig::new().with_target_partitions(PARTITIONS).with_batch_size(1000);
+        let builder = SessionStateBuilder::new().with_config(session).with_default_features();
+        let context = SessionContext::new_with_state(plan::install(builder, engine.clone()).build());
+        context.register_table("t", table(ROWS)).expect("registers");
+        context.register_table("nothing", table(0)).expect("registers");
+        Fixture { simulator, engine, context }
+    }
+
+    async fn plan(&self, sql: &str) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        self.context.sql(sql).await?.create_physical_plan().await
+    }
+
+    /// Runs a query; answers its rows as text, and the receipt.
+    async fn run(&self, sql: &str) -> Result<(String, Receipt), DataFusionError> {
+        let plan = self.plan(sql).await?;
+        let batches = collect(plan.clone(), self.context.task_ctx()).await?;
+        for batch in &batches {
+            assert_eq!(batch.schema().fields(), plan.schema().fields());
+        }
+        let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64;
+        let receipt = plan::receipt(&plan, &self.engine, QueryTimes { rows, ..QueryTimes::default() });
+        Ok((pretty_format_batches(&batches)?.to_string(), receipt))
+    }
+
+    async fn set(&self, option: &str, value: &str) {
+        self.context.sql(&format!("SET {option} = '{value}'")).await.expect("sets");
+    }
+}
+
+/// `t(id, k, s, v, x, m, d)`: some nulls, few groups in `k`, many in `id`.
+fn table(rows: i64) -> Arc<MemTable> {
+    let batches: Vec<RecordBatch> = (0..rows).step_by(777).map(|from| batch(from..(from + 777).min(rows))).collect();
+    let schema = batch(0..0).schema();
+    let per_partition = batches.len().div_ceil(PARTITIONS).max(1);
+    let mut partitions: Vec<Vec<RecordBatch>> = batches.chunks(per_partition).map(<[_]>::to_vec).collect();
+    if partitions.is_empty() {
+        partitions.push(vec![]);
+    }
+    Arc::new(MemTable::try_new(schema, partitions).expect("batches fit"))
+}
+
+fn batch(ids: std::ops::Range<i64>) -> RecordBatch {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int64Array::from_iter_values(ids.clone()))),
+        ("k", Arc::new(ids.clone().map(|i| (i % 13 != 4).then_some(i % 7)).collect::<Int64Array>())),
+        ("s", Arc::new(ids.clone().map(|i| (i % 11 != 0).then(|| format!("s{}", i % 5))).collect::<StringArray>())),
+        ("v", Arc::new(ids.clone().map(|i| Some(format!("a rather long text {i}"))).collect::<StringViewArray>())),
+        ("x", Arc::new(ids.clone().map(|i| (i % 9 != 0).then_some(i as f64 / 8.0)).collect::<Float64Array>())),
+        (
+            "m",
+            Arc::new(
+                ids.clone()
+                    .map(|i| Some(i128::from(i) * 7 - 500))
+                    .collect::<Decimal128Array>()
+                    .with_precision_and_scale(15, 2)
+                    .expect("15 digits"),
+            ),
+        ),
+        ("d", Arc::new(Date32Array::from_iter_values(ids.clone().map(|i| (i % 3000) as i32)))),
+        (
+            "l",
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(ids.map(|i| Some(vec![Some(i), None])))),
+        ),
+    ];
+    let fields: Vec<Field> =
+        columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), *name != "id")).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, array)| array).collect())
+        .expect("columns of equal length")
+}
+
+fn device_nodes(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    let below: usize = plan.children().into_iter().map(device_nodes).sum();
+    below + usize::from(plan.is::<DeviceExec>())
+}
+
+/// Queries that a device takes whole, but for sorts of their results, with the device nodes that they need.
+const WHOLE: &[(&str, usize)] = &[
+    ("SELECT count(*) FROM t", 0),
+    ("SELECT count(*), count(k), sum(m), avg(m), min(s), max(v), avg(x) FROM t WHERE k > 2", 1),
+    ("SELECT k, s, count(*) AS n, sum(m) AS total FROM t WHERE d < DATE '1975-01-01' GROUP BY k, s ORDER BY k, s", 1),
+    ("SELECT id, m * 2 AS twice, upper(s) AS u FROM t WHERE s LIKE 's1%' AND id % 3 = 0 ORDER BY id", 1),
+    ("SELECT id, v FROM t WHERE id BETWEEN 100 AND 300 ORDER BY id", 1),
+    ("SELECT k, sum(m) / count(*) AS mean FROM t GROUP BY k HAVING count(*) > 100 ORDER BY k", 1),
+    ("SELECT n, count(*) AS c FROM (SELECT id % 100 AS g, count(*) AS n FROM t GROUP BY id % 100) GROUP BY n ORDER BY n", 1),
+    ("SELECT count(DISTINCT s) AS c FROM t", 1),
+    ("SELECT stddev(x), var_pop(x), bool_and(k < 100), bit_xor(id) FROM t", 1),
+    ("SELECT sum(m) FILTER (WHERE k = 1) AS a, count(*) FILTER (WHERE s IS NULL) AS b FROM t", 1),
+    ("SELECT sum(m) AS a, count(*) AS b, max(s) AS c FROM nothing WHERE id > 5", 1),
+    ("SELECT k, count(*) AS b FROM nothing WHERE id > 5 GROUP BY k ORDER BY k", 1),
+    ("SELECT id FROM nothing WHERE k > 5 ORDER BY id", 1),
+    ("SELECT id % 5000 AS g, max(v) AS v, sum(id) AS s FROM t GROUP BY id % 5000 ORDER BY g", 1),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn device_and_host_agree_and_the_receipt_shows_kernels() {
+    let device = Fixture::new(Placement::Device, Fallback::Error);
+    let host = Fixture::new(Placement::Host, Fallback::Error);
+    for (sql, nodes) in WHOLE {
+        let plan = device.plan(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let text = plan::explain(&plan, &device.engine);
+        assert_eq!(device_nodes(&plan), *nodes, "{sql}\n{text}");
+        let before = device.simulator.launches(0);
+        let (rows, receipt) = device.run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}\n{text}"));
+        let (expected, _) = host.run(sql).await.expect("the CPU does it");
+        assert_eq!(rows, expected, "{sql}\n{text}");
+        assert!(receipt.fallbacks.is_empty(), "{receipt}");
+        assert_eq!(receipt.device_operators().count(), *nodes, "{receipt}");
+        assert_eq!(receipt.totals.kernels_launched, device.simulator.launches(0) - before, "{receipt}");
+        assert!(*nodes == 0 || receipt.totals.bytes_down > 0 || rows.lines().count() <= 4, "{receipt}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_device_form_stays_and_says_why() {
+    let fixture = Fixture::new(Placement::Device, Fallback::Allow);
+    let host = Fixture::new(Placement::Host, Fallback::Allow);
+    let cases = [
+        ("SELECT id FROM t WHERE md5(s) > 'f' ORDER BY id", "FilterExec", "md5"),
+        ("SELECT k, median(id) AS m FROM t GROUP BY k ORDER BY k", "AggregateExec", "median"),
+        ("SELECT k, s, count(*) AS n FROM t GROUP BY CUBE (k, s) ORDER BY k, s, n", "AggregateExec", "grouping sets"),
+        ("SELECT id, l FROM t WHERE id < 10 ORDER BY id", "FilterExec", "'l'"),
+        (
+            "SELECT a.id FROM t a JOIN t b ON a.id = b.id + 1 WHERE b.k = 3 ORDER BY a.id",
+            "HashJoinExec",
+            "no device form",
+        ),
+        ("SELECT id, row_number() OVER (PARTITION BY k ORDER BY id) AS r FROM t ORDER BY id", "WindowAggExec", "no device"),
+    ];
+    for (sql, operator, reason) in cases {
+        let (rows, receipt) = fixture.run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let (expected, _) = host.run(sql).await.expect("the CPU does it");
+        assert_eq!(rows, expected, "{sql}");
+        let found = receipt
+            .fallbacks
+            .iter()
+            .any(|fallback| fallback.operator.ends_with(operator) && fallback.reason.contains(reason));
+        assert!(found, "{sql}: {:?}", receipt.fallbacks);
+    }
+    fixture.set("swath.fallback", "error").await;
+    for (sql, operator, reason) in cases {
+        let error = fixture.plan(sql).await.expect_err("is refused").to_string();
+        assert!(error.contains("swath.fallback = error"), "{error}");
+        let other_operator_first = sql.contains("JOIN") || sql.contains("OVER");
+        assert!(other_operator_first || (error.contains(operator) && error.contains(reason)), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_keeps_small_work_on_the_cpu_and_says_so() {
+    let fixture = Fixture::new(Placement::Auto, Fallback::Error);
+    let sql = "SELECT k, sum(m) FROM t WHERE id > 10 GROUP BY k";
+    let plan = fixture.plan(sql).await.expect("plans");
+    assert_eq!(device_nodes(&plan), 0);
+    let text = plan::explain(&plan, &fixture.engine);
+    assert!(text.contains("device ") && text.contains("host ") && text.contains("takes"), "{text}");
+    let (_, receipt) = fixture.run(sql).await.expect("runs");
+    assert!(receipt.fallbacks.is_empty());
+    assert_eq!(receipt.totals.kernels_launched, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_in_sql_shows_place_cost_and_reason() {
+    let fixture = Fixture::new(Placement::Device, Fallback::Allow);
+    let (text, _) = fixture.run("EXPLAIN SELECT k, sum(m) FROM t WHERE id > 10 GROUP BY k").await.expect("explains");
+    assert!(text.contains("PlacementExec: placement=device, fallback=allow"), "{text}");
+    assert!(text.contains("place=gpu:0") && text.contains("cost=") && text.contains("reason="), "{text}");
+    assert!(text.contains("filter (#0 > 10)"), "{text}");
+    let (text, _) =
+        fixture.run("EXPLAIN ANALYZE SELECT sum(m) FROM t WHERE id > 10").await.expect("explains");
+    assert!(text.contains("kernels_launched="), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_are_set_in_sql_and_bad_values_are_named() {
+    let fixture = Fixture::new(Placement::Host, Fallback::Allow);
+    let sql = "SELECT sum(id) AS s FROM t WHERE k = 1";
+    assert_eq!(device_nodes(&fixture.plan(sql).await.expect("plans")), 0);
+    fixture.set("swath.placement", "device").await;
+    assert_eq!(device_nodes(&fixture.plan(sql).await.expect("plans")), 1);
+    let error = fixture.context.sql("SET swath.placement = 'moon'").await.expect_err("no such value").to_string();
+    assert!(error.contains("'moon' is not a value of swath.placement"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn input_comes_in_chunks_and_gives_the_same() {
+    let whole = Fixture::new(Placement::Device, Fallback::Error);
+    let cut = Fixture::with(Config {
+        placement: Placement::Device,
+        fallback: Fallback::Error,
+        chunk_bytes_target: Some(50_000),
+        ..Config::default()
+    });
+    for sql in [
+        "SELECT k, s, sum(x) AS a, avg(m) AS b, min(v) AS c FROM t GROUP BY k, s ORDER BY k, s",
+        "SELECT id, v FROM t WHERE x > 100 ORDER BY id",
+    ] {
+        let (expected, _) = whole.run(sql).await.expect("runs");
+        let (rows, receipt) = cut.run(sql).await.expect("runs");
+        assert_eq!(rows, expected);
+        assert!(receipt.totals.bytes_up > 100_000, "{receipt}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_table_is_not_uploaded_again() {
+    let fixture = Fixture::new(Placement::Device, Fallback::Allow);
+    let flat = "CREATE TABLE p AS SELECT id, k, s, v, x, m, d FROM t";
+    fixture.context.sql(flat).await.expect("creates").collect().await.expect("creates");
+    let queries = [
+        "SELECT k, sum(m) AS a, max(v) AS b FROM p WHERE id > 100 GROUP BY k ORDER BY k",
+        "SELECT id, s FROM p WHERE k = 2 AND id < 400 ORDER BY id",
+    ];
+    let mut expected = vec![];
+    for sql in queries {
+        expected.push(fixture.run(sql).await.expect("runs").0);
+    }
+    let report = plan::pin(&fixture.engine, &fixture.context, "p").await.expect("pins");
+    assert_eq!((report.rows, report.device.as_str()), (ROWS as u64, "gpu:0"));
+    assert!(report.bytes > 100_000);
+    for (sql, expected) in queries.iter().zip(&expected) {
+        let (rows, receipt) = fixture.run(sql).await.expect("runs");
+        assert_eq!(rows, *expected);
+        assert!(receipt.totals.bytes_up < 10_000, "{receipt}");
+        assert!(receipt.totals.kernels_launched > 0, "{receipt}");
+    }
+    // Evicted, it is loaded again; on the CPU, the original is read.
+    let key = fixture.engine.worker().expect("there is one").residents()[0].key.clone();
+    fixture.engine.worker().expect("there is one").drop_resident(&key);
+    for placement in ["device", "host"] {
+        fixture.set("swath.placement", placement).await;
+        for (sql, expected) in queries.iter().zip(&expected) {
+            assert_eq!(fixture.run(sql).await.expect("runs").0, *expected);
+        }
+    }
+    plan::unpin(&fixture.engine, &fixture.context, "p").await.expect("unpins");
+    assert!(fixture.engine.worker().expect("there is one").residents().is_empty());
+    assert_eq!(fixture.run(queries[0]).await.expect("runs").0, expected[0]);
+    let again = plan::unpin(&fixture.engine, &fixture.context, "p").await.expect_err("is not pinned");
+    assert!(again.is_user() && again.to_string().contains("not pinned"));
+    let unknown = plan::pin(&fixture.engine, &fixture.context, "q").await.expect_err("is unknown");
+    assert!(unknown.is_user(), "{unknown:?}");
+    let list = plan::pin(&fixture.engine, &fixture.context, "t").await.expect_err("has a list");
+    assert!(list.is_unsupported() && list.to_string().contains("'l'"), "{list}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_launch_is_tried_again_and_then_falls_back() {
+    let fixture = Fixture::new(Placement::Device, Fallback::Allow);
+    let queries = [
+        "SELECT k, sum(m) AS a FROM t WHERE id > 100 GROUP BY k ORDER BY k",
+        "SELECT id, s FROM t WHERE k = 2 AND id < 400 ORDER BY id",
+    ];
+    for sql in queries {
+        let (expected, _) = fixture.run(sql).await.expect("runs");
+        fixture.simulator.fail_launch_after(0, 0);
+        let (rows, receipt) = fixture.run(sql).await.expect("a second try helps");
+        assert_eq!(rows, expected);
+        assert!(receipt.fallbacks.is_empty(), "{receipt}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_split_or_runs_on_the_cpu() {
+    let fixture = Fixture::with(Config {
+        placement: Placement::Device,
+        fallback: Fallback::Allow,
+        device_memory_limit: Some(400_000),
+        ..Config::default()
+    });
+    let host = Fixture::new(Placement::Host, Fallback::Allow);
+    for sql in [
+        "SELECT k, sum(m) AS a FROM t WHERE id > 100 GROUP BY k ORDER BY k",
+        "SELECT id, s FROM t WHERE k = 2 ORDER BY id",
+        "SELECT id, v FROM t WHERE k <> 2 ORDER BY id",
+        "SELECT v, sum(m) AS a FROM t GROUP BY v ORDER BY v LIMIT 7",
+    ] {
+        let (rows, receipt) = fixture.run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(rows, host.run(sql).await.expect("the CPU does it").0, "{sql}\n{receipt}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_a_query_frees_the_device() {
+    use futures::StreamExt;
+    let fixture = Fixture::with(Config {
+        placement: Placement::Device,
+        chunk_bytes_target: Some(10_000),
+        ..Config::default()
+    });
+    let worker = fixture.engine.worker().expect("there is one").clone();
+    let free = worker.free_bytes();
+    let plan = fixture.plan("SELECT id, v FROM t WHERE id >= 0").await.expect("plans");
+    let mut stream = plan.execute(0, fixture.context.task_ctx()).expect("executes");
+    stream.next().await.expect("gives rows").expect("without error");
+    drop(stream);
+    for _ in 0..200 {
+        if worker.free_bytes() == free {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(worker.free_bytes(), free);
+    let (rows, _) = fixture.run("SELECT count(*) AS n FROM t WHERE id >= 0").await.expect("the next one runs");
+    assert!(rows.contains("20000"), "{rows}");
+}
+
+#[test]
+fn list_columns_have_no_device_form() {
+    assert!(swath::column::Storage::of(&DataType::new_list(DataType::Int64, true)).is_none());
+}
