@@ -75,13 +75,13 @@ impl Engine {
     /// Whether the kernels of `plan` were all used before in this process.
     pub fn has_run(&self, plan: &DevicePlan) -> bool {
         let known = self.has_run.lock().unwrap_or_else(PoisonError::into_inner);
-        plan.stages.iter().all(|stage| known.contains(&hash(&stage.source)))
+        plan.stages.iter().all(|stage| known.contains(&hash(&stage.modules[0].source)))
     }
 
     /// Remembers that the kernels of `plan` are compiled.
     pub fn remember(&self, plan: &DevicePlan) {
         let mut known = self.has_run.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(plan.stages.iter().map(|stage| hash(&stage.source)));
+        known.extend(plan.stages.iter().map(|stage| hash(&stage.modules[0].source)));
     }
 }
 

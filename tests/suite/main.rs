@@ -3,3 +3,4 @@
 mod differential;
 mod generated;
 mod operators;
+mod placement;

@@ -291,7 +291,7 @@ async fn a_failed_launch_is_tried_again_and_then_falls_back() {
     ];
     for sql in queries {
         let (expected, _) = fixture.run(sql).await.expect("runs");
-        fixture.simulator.fail_launch_after(0, 0);
+        fixture.simulator.fail_launch_in(0, 1);
         let (rows, receipt) = fixture.run(sql).await.expect("a second try helps");
         assert_eq!(rows, expected);
         assert!(receipt.fallbacks.is_empty(), "{receipt}");

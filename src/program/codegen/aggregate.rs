@@ -224,6 +224,10 @@ fn generate_keys(emitter: &mut Emitter, keys: &[Expr]) -> Result<(Vec<Key>, usiz
                 emitter.line(&format!("words[{}] = {ok} ? (u64){code} : 0;", place.at));
                 emitter.line(&format!("words[{}] = {ok} ? (u64)((u128){code} >> 64) : 0;", place.at + 1));
             }
+            kind if kind.is_float() => {
+                let word = to_word(kind, &format!("positive_zero({code})"));
+                emitter.line(&format!("words[{}] = {ok} ? {word} : 0;", place.at));
+            }
             kind => emitter.line(&format!("words[{}] = {ok} ? {} : 0;", place.at, to_word(kind, code))),
         }
     }

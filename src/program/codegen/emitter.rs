@@ -131,9 +131,13 @@ impl Value {
         }
     }
 
-    /// The value in the unsigned word whose order is the value's.
+    /// The unsigned word whose order is that of SQL comparisons of the value.
     pub fn ordered(&self) -> String {
-        format!("ordered({})", self.code)
+        if self.kind.is_float() {
+            format!("ordered(positive_zero({}))", self.code)
+        } else {
+            format!("ordered({})", self.code)
+        }
     }
 }
 
@@ -685,11 +689,11 @@ fn pack_words(values: &[&Literal], kind: Kind) -> Result<Vec<u8>> {
             (Literal::Int(value), kind) if kind.is_signed() => (*value as i64 as u64) ^ (1 << 63),
             (Literal::Int(value), _) => *value as u64,
             (Literal::Float(value), Kind::F32) => {
-                let bits = (*value as f32).to_bits();
+                let bits = (*value as f32 + 0.0).to_bits();
                 (if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }) as u64
             }
             (Literal::Float(value), _) => {
-                let bits = value.to_bits();
+                let bits = (value + 0.0).to_bits();
                 if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
             }
             (value, _) => return Err(Error::unsupported(format!("{value} in a list of numbers"))),
@@ -733,7 +737,7 @@ pub fn compare_code(op: BinaryOp, left: &Value, right: &Value) -> Result<String>
             BinaryOp::Ne => format!("!equal({l}, {r})"),
             _ => format!("(compare({l}, {r}) {symbol} 0)"),
         },
-        (a, b) if a == b && a.is_float() => format!("(ordered({l}) {symbol} ordered({r}))"),
+        (a, b) if a == b && a.is_float() => format!("({} {symbol} {})", left.ordered(), right.ordered()),
         (a, b) if a == b || (a.is_signed() && b.is_signed()) => format!("({l} {symbol} {r})"),
         (a, b) => return Err(Error::unsupported(format!("a comparison of {a:?} with {b:?}"))),
     })
