@@ -1,5 +1,7 @@
 //! Every integration test, in one binary: linking is the slow part.
 
+mod column;
 mod differential;
 mod generated;
 mod operators;
+mod simulator;
