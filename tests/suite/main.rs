@@ -5,3 +5,4 @@ mod differential;
 mod generated;
 mod operators;
 mod simulator;
+mod worker;
