@@ -326,7 +326,12 @@ impl Emitter {
 
     /// Returns the statement that records a failure of `expr`.
     pub fn failure(&mut self, expr: &impl std::fmt::Display, code: &str) -> String {
-        self.sites.push(expr.to_string());
+        // Expressions know columns by number; a message names them.
+        let mut text = expr.to_string();
+        for (index, field) in self.input.fields().iter().enumerate().rev() {
+            text = text.replace(&format!("#{index}"), field.name());
+        }
+        self.sites.push(text);
         let control = self.param(Param::Control);
         format!("fail({control}, row, {}, {code});", self.sites.len() - 1)
     }

@@ -1,0 +1,407 @@
+//! Every expression and aggregate on every type: the device against DataFusion's CPU operators.
+//!
+//! A failure names the seed, the query, the row and the column.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::record_batch::RecordBatch;
+use datafusion::datasource::MemTable;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use swath::config::{Config, Fallback, Placement};
+use swath::plan::{Engine, install};
+
+use crate::generated::{Nulls, table};
+
+/// A device context over the simulator and a plain one, with the same table `t`.
+pub struct Pair {
+    pub simulator: cudasim::Simulator,
+    device: SessionContext,
+    host: SessionContext,
+    runtime: tokio::runtime::Runtime,
+    what: String,
+}
+
+impl Pair {
+    pub fn new(seed: u64, rows: usize, nulls: Nulls, lazy: bool) -> Pair {
+        let batches = table(seed, rows, nulls);
+        Pair::over(&batches, lazy, format!("seed {seed}, {rows} rows, nulls {nulls:?}, lazy {lazy}"))
+    }
+
+    pub fn over(batches: &[RecordBatch], lazy: bool, what: String) -> Pair {
+        let simulator = cudasim::load(cudasim::Config { lazy, ..Default::default() });
+        let config = Config {
+            placement: Placement::Device,
+            fallback: Fallback::Error,
+            cache_dir: Some(std::env::temp_dir().join("swath-test-kernels")),
+            // Small chunks, so that there are several.
+            chunk_bytes_target: Some(64 << 10),
+            ..Default::default()
+        };
+        let engine = Engine::start(&config).expect("the engine starts");
+        let session = || SessionConfig::new().with_target_partitions(1);
+        let builder = SessionStateBuilder::new().with_default_features().with_config(session());
+        let device = SessionContext::new_with_state(install(builder, engine).build());
+        let host = SessionContext::new_with_config(session());
+        for context in [&device, &host] {
+            let provider = MemTable::try_new(batches[0].schema(), vec![batches.to_vec()]).expect("one schema");
+            context.register_table("t", Arc::new(provider)).expect("the name is free");
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        Pair { simulator, device, host, runtime: runtime.expect("a runtime starts"), what }
+    }
+
+    pub fn query(&self, context: &SessionContext, sql: &str) -> Result<RecordBatch, String> {
+        self.runtime.block_on(async {
+            let frame = context.sql(sql).await.map_err(|error| error.to_string())?;
+            let schema = Arc::new(frame.schema().as_arrow().clone());
+            let batches = frame.collect().await.map_err(|error| error.to_string())?;
+            let schema = batches.first().map_or(schema, |batch| batch.schema());
+            concat_batches(&schema, &batches).map_err(|error| error.to_string())
+        })
+    }
+
+    /// Runs `sql` on both and compares, with a relative tolerance for floats.
+    pub fn check(&self, sql: &str, tolerance: f64) {
+        let before = self.simulator.launches(0);
+        let device = self.query(&self.device, sql).unwrap_or_else(|error| panic!("{}: {sql}\n{error}", self.what));
+        assert!(self.simulator.launches(0) > before, "{}: {sql}\nlaunched no kernel", self.what);
+        let host = self.query(&self.host, sql).unwrap_or_else(|error| panic!("{}: {sql} on the CPU\n{error}", self.what));
+        assert_eq!(device.num_rows(), host.num_rows(), "{}: {sql}: rows", self.what);
+        for (column, field) in host.schema().fields().iter().enumerate() {
+            let (d, h) = (device.column(column), host.column(column));
+            assert_eq!(d.data_type(), h.data_type(), "{}: {sql}: type of {}", self.what, field.name());
+            for row in 0..host.num_rows() {
+                assert!(
+                    same(d, h, row, tolerance),
+                    "{}: {sql}\ncolumn {} row {row}: device {}, CPU {}",
+                    self.what,
+                    field.name(),
+                    show(d, row),
+                    show(h, row),
+                );
+            }
+        }
+    }
+
+    /// Runs `sql` on the device and returns its error.
+    pub fn error(&self, sql: &str) -> String {
+        self.query(&self.device, sql).expect_err("it must fail")
+    }
+
+    /// Checks expressions over the table, some at a time.
+    pub fn expressions(&self, expressions: &[String], tolerance: f64) {
+        for some in expressions.chunks(6) {
+            let list: Vec<String> = some.iter().enumerate().map(|(i, e)| format!("{e} AS c{i}")).collect();
+            self.check(&format!("SELECT {} FROM t", list.join(", ")), tolerance);
+        }
+    }
+}
+
+fn show(array: &ArrayRef, row: usize) -> String {
+    arrow::util::display::array_value_to_string(array, row).unwrap_or_else(|error| error.to_string())
+}
+
+/// Whether row `row` of both is the same: exactly, or for floats within the relative tolerance; NaN is NaN.
+pub fn same(a: &ArrayRef, b: &ArrayRef, row: usize, tolerance: f64) -> bool {
+    if a.is_null(row) || b.is_null(row) {
+        return a.is_null(row) == b.is_null(row);
+    }
+    let close = |x: f64, y: f64| {
+        x == y || (x.is_nan() && y.is_nan()) || (x - y).abs() <= tolerance * x.abs().max(y.abs())
+    };
+    match a.data_type() {
+        DataType::Float64 => {
+            close(a.as_primitive::<Float64Type>().value(row), b.as_primitive::<Float64Type>().value(row))
+        }
+        DataType::Float32 => close(
+            a.as_primitive::<Float32Type>().value(row) as f64,
+            b.as_primitive::<Float32Type>().value(row) as f64,
+        ),
+        _ => a.slice(row, 1).to_data() == b.slice(row, 1).to_data() || show(a, row) == show(b, row),
+    }
+}
+
+const NUMBERS: [&str; 10] = ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64"];
+const ORDERED: [&str; 22] = [
+    "bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "d5", "d15", "d18", "d25", "d38",
+    "date", "ts_s", "ts_us", "ts_ns", "str", "view",
+];
+
+fn each(names: &[&str], templates: &[&str]) -> Vec<String> {
+    names
+        .iter()
+        .flat_map(|name| {
+            templates.iter().map(move |template| {
+                template.replace("{a}", &format!("{name}_a")).replace("{b}", &format!("{name}_b"))
+            })
+        })
+        .collect()
+}
+
+fn pairs() -> Vec<Pair> {
+    vec![Pair::new(1, 1_000, Nulls::Some, false), Pair::new(2, 257, Nulls::None, true)]
+}
+
+#[test]
+fn comparisons() {
+    let templates = ["{a} = {b}", "{a} <> {b}", "{a} < {b}", "{a} >= {b}", "{a} IS DISTINCT FROM {b}"];
+    for pair in pairs() {
+        pair.expressions(&each(&ORDERED, &templates), 0.0);
+        pair.expressions(&each(&["large", "dict", "time", "ts_ms"], &["{a} = {b}", "{a} > {b}"]), 0.0);
+    }
+}
+
+#[test]
+fn integer_and_float_arithmetic() {
+    let templates = ["{a} + {b}", "{a} - {b}", "{a} * {b}"];
+    for pair in pairs() {
+        pair.expressions(&each(&NUMBERS, &templates), 0.0);
+        let guarded = ["CASE WHEN {b} > 0 THEN {a} / {b} END", "CASE WHEN {b} > 0 THEN {a} % {b} END"];
+        pair.expressions(&each(&NUMBERS, &guarded), 0.0);
+        pair.expressions(&each(&["i8", "i32", "i64", "u16"], &["{a} & {b}", "{a} | {b}", "{a} # {b}"]), 0.0);
+        pair.expressions(&each(&["f32", "f64"], &["{a} / {b}", "-{a}"]), 0.0);
+    }
+}
+
+#[test]
+fn decimal_arithmetic() {
+    for pair in pairs() {
+        let small = ["{a} + {b}", "{a} - {b}", "{a} * {b}", "-{a}", "{a} + 1", "1 - {a}", "{a} * (1 - {b})"];
+        pair.expressions(&each(&["d5", "d15"], &small), 0.0);
+        let wide = ["{a} + {b}", "{a} - {b}", "{a} / nullif({b}, 0)", "{a} % nullif({b}, 0)"];
+        pair.expressions(&each(&["d5", "d15", "d18"], &wide), 0.0);
+        pair.expressions(&each(&["d25"], &["{a} + {b}", "{a} - {b}", "{a} + d5_a", "d5_a * {a}"]), 0.0);
+    }
+}
+
+#[test]
+fn logic_and_conditionals() {
+    let expressions: Vec<String> = [
+        "bool_a AND bool_b",
+        "bool_a OR bool_b",
+        "NOT bool_a",
+        "(i32_a > 0 AND f64_a < 5) OR bool_a",
+        "i64_a IS NULL",
+        "str_a IS NOT NULL AND i64_a IS NOT NULL",
+        "CASE WHEN i32_a > 0 THEN 'positive' WHEN i32_a < 0 THEN view_a ELSE view_b END",
+        "CASE i32_a WHEN 0 THEN 1 WHEN 1 THEN 2 END",
+        "CASE WHEN bool_a THEN d15_a ELSE 0 END",
+        "coalesce(i64_a, i64_b, 7)",
+        "coalesce(str_a, str_b)",
+        "nullif(i32_a, 0)",
+        "i32_a IN (1, 2, 3, -5)",
+        "i32_a NOT IN (1, NULL)",
+        "f64_a IN (0.5, -2.5, 1)",
+        "view_a IN ('a', 'abc', '', 'special')",
+        "dict_a IN ('a', 'green')",
+        "d15_a IN (0.01, 0.02, 0)",
+        "d38_a IN (0, 1)",
+        "date_a BETWEEN DATE '1994-01-01' AND DATE '1995-01-01'",
+    ]
+    .map(String::from)
+    .to_vec();
+    for pair in pairs() {
+        pair.expressions(&expressions, 0.0);
+    }
+}
+
+#[test]
+fn strings() {
+    let mut expressions = vec![];
+    for name in ["str_a", "view_a", "large_a", "dict_a"] {
+        for pattern in ["a%", "%a", "%special%requests%", "a_c", "%\\%%", "", "%", "_", "%日本%", "abc", "%ü%é%"] {
+            expressions.push(format!("{name} LIKE '{pattern}'"));
+        }
+        expressions.push(format!("{name} NOT LIKE '%green%'"));
+    }
+    for name in ["str_a", "view_a"] {
+        expressions.extend([
+            format!("character_length({name})"),
+            format!("octet_length({name})"),
+            format!("starts_with({name}, 'ab')"),
+            format!("ends_with({name}, 'c')"),
+            format!("contains({name}, 'green')"),
+            format!("substr({name}, 2)"),
+            format!("substr({name}, 2, 3)"),
+            format!("substr({name}, -1, 4)"),
+            format!("substr({name}, 0)"),
+            format!("substring({name} FROM 1 FOR 2) IN ('ab', 'gr')"),
+        ]);
+    }
+    expressions.extend(
+        ["upper(ascii_a)", "lower(ascii_a)", "upper(ascii_a) = upper(ascii_b)", "ascii_a ILIKE '%ALPHA%'"].map(String::from),
+    );
+    for pair in pairs() {
+        pair.expressions(&expressions, 0.0);
+    }
+}
+
+#[test]
+fn dates_and_timestamps() {
+    let mut expressions = vec![];
+    for name in ["date_a", "ts_s_a", "ts_ms_a", "ts_us_a", "ts_ns_a"] {
+        for part in ["year", "quarter", "month", "week", "day", "doy", "dow"] {
+            expressions.push(format!("date_part('{part}', {name})"));
+        }
+        for unit in ["year", "quarter", "month", "week", "day"] {
+            if name != "date_a" {
+                expressions.push(format!("date_trunc('{unit}', {name})"));
+            }
+        }
+    }
+    for name in ["ts_s_a", "ts_ms_a", "ts_us_a", "ts_ns_a"] {
+        for part in ["hour", "minute", "second", "millisecond", "microsecond"] {
+            expressions.push(format!("date_part('{part}', {name})"));
+        }
+        for unit in ["hour", "minute", "second"] {
+            expressions.push(format!("date_trunc('{unit}', {name})"));
+        }
+    }
+    expressions.extend(
+        [
+            "date_a + INTERVAL '3' MONTH",
+            "date_a - INTERVAL '1' YEAR",
+            "date_a + INTERVAL '90' DAY",
+            "ts_us_a + INTERVAL '1' MONTH",
+            "ts_s_a - INTERVAL '2' HOUR",
+            "date_a < DATE '1998-12-01' - INTERVAL '90' DAY",
+        ]
+        .map(String::from),
+    );
+    for pair in pairs() {
+        pair.expressions(&expressions, 0.0);
+    }
+}
+
+#[test]
+fn casts() {
+    let mut expressions = vec![];
+    for from in ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "d5", "d15", "d25", "d38"] {
+        for to in ["TINYINT", "INT", "BIGINT", "BIGINT UNSIGNED", "REAL", "DOUBLE", "DECIMAL(10, 2)", "DECIMAL(38, 4)"] {
+            expressions.push(format!("TRY_CAST({from}_a AS {to})"));
+        }
+    }
+    for from in ["i8", "i32", "u16"] {
+        expressions.push(format!("CAST({from}_a AS BIGINT)"));
+        expressions.push(format!("CAST({from}_a AS DECIMAL(20, 2))"));
+    }
+    expressions.extend(
+        [
+            "CAST(bool_a AS INT)",
+            "CAST(i32_a AS BOOLEAN)",
+            "CAST(date_a AS TIMESTAMP)",
+            "CAST(ts_ns_a AS DATE)",
+            "CAST(ts_s_a AS DATE)",
+            "arrow_cast(ts_ns_a, 'Timestamp(Second, None)')",
+            "arrow_cast(ts_s_a, 'Timestamp(Millisecond, None)')",
+            "CAST(date_a AS INT)",
+            "arrow_cast(str_a, 'Utf8View')",
+            "arrow_cast(dict_a, 'Utf8')",
+        ]
+        .map(String::from),
+    );
+    for pair in pairs() {
+        pair.expressions(&expressions, 1e-15);
+    }
+}
+
+#[test]
+fn mathematics() {
+    for pair in pairs() {
+        let exact = ["abs({a})", "ceil({a})", "floor({a})", "round({a})", "trunc({a})", "signum({a})", "sqrt(abs({a}))"];
+        pair.expressions(&each(&["f32", "f64"], &exact), 0.0);
+        let close = ["exp({a} / 1e6)", "ln(abs({a}))", "log2(abs({a}))", "log10(abs({a}))"];
+        pair.expressions(&each(&["f64"], &close), 1e-14);
+        pair.expressions(&["power(f64_a, 2.0)".into()], 1e-14);
+    }
+}
+
+#[test]
+fn filters_keep_the_same_rows() {
+    let filters = [
+        "i32_a > 0",
+        "bool_a",
+        "view_a LIKE '%a%' AND f64_a > 0",
+        "i64_a IS NULL OR d15_a < 0",
+        "false",
+        "id >= 0",
+        "date_a < DATE '1950-01-01' AND NOT bool_b",
+    ];
+    for (seed, rows) in [(3, 0), (4, 1), (5, 33), (6, 1_025), (7, 5_000)] {
+        let pair = Pair::new(seed, rows.max(1), Nulls::Some, rows % 2 == 0);
+        for filter in filters {
+            pair.check(&format!("SELECT id, str_a, view_b, dict_a, bool_a, d38_a, f32_a FROM t WHERE {filter}"), 0.0);
+        }
+    }
+}
+
+#[test]
+fn aggregates_of_every_type() {
+    for (seed, rows, nulls) in [(11, 3_000, Nulls::Some), (12, 500, Nulls::All), (13, 64, Nulls::None)] {
+        let pair = Pair::new(seed, rows, nulls, seed == 12);
+        for name in ORDERED {
+            let a = format!("{name}_a");
+            let extremes = match name {
+                "bool" => format!("bool_and({a}), bool_or({a})"),
+                _ => format!("min({a}), max({a})"),
+            };
+            pair.check(&format!("SELECT count({a}), {extremes}, count(*) FROM t"), 0.0);
+            pair.check(&format!("SELECT k, count({a}), {extremes} FROM t GROUP BY k"), 0.0);
+            // As a key: every value is a group.
+            pair.check(&format!("SELECT {a}, count(*), min(id) FROM t GROUP BY {a}"), 0.0);
+        }
+    }
+}
+
+#[test]
+fn sums_and_averages() {
+    for (seed, rows, nulls) in [(21, 3_000, Nulls::Some), (22, 200, Nulls::All), (23, 1, Nulls::None)] {
+        let pair = Pair::new(seed, rows, nulls, seed == 21);
+        for name in ["i8", "i32", "i64", "u32", "u64", "d5", "d15", "d18", "d25"] {
+            let a = format!("{name}_a");
+            pair.check(&format!("SELECT sum({a}), count(*) FROM t"), 0.0);
+            pair.check(&format!("SELECT k, sum({a}), sum({a}) FILTER (WHERE bool_a) FROM t GROUP BY k"), 0.0);
+        }
+        for name in ["d5", "d15"] {
+            pair.check(&format!("SELECT k, avg({name}_a) FROM t GROUP BY k"), 0.0);
+        }
+        // Extremes would drown what is to be compared.
+        let tame = "CASE WHEN abs(f64_a) < 1e7 THEN f64_a END";
+        for list in ["sum(x)", "avg(x)", "stddev(x), var_pop(x)", "stddev_pop(x), var_samp(x), count(x)"] {
+            pair.check(&format!("SELECT {list} FROM (SELECT {tame} AS x FROM t)"), 1e-9);
+            pair.check(&format!("SELECT k, {list} FROM (SELECT k, {tame} AS x FROM t) GROUP BY k"), 1e-9);
+        }
+        pair.check("SELECT k, sum(f32_b), avg(f64_b) FROM t GROUP BY k", 1e-6);
+        pair.check("SELECT bit_and(i32_a), bit_or(i64_a), bit_xor(u16_a) FROM t", 0.0);
+        pair.check("SELECT k, bit_and(i32_a), bit_or(i64_a), bit_xor(u16_a) FROM t GROUP BY k", 0.0);
+        pair.check("SELECT k, dict_a, date_a, count(DISTINCT i8_a) FROM t GROUP BY k, dict_a, date_a", 0.0);
+    }
+}
+
+#[test]
+fn float_sums_do_not_depend_on_the_order() {
+    let batches = table(31, 4_000, Nulls::Some);
+    let sql = "SELECT sum(x), avg(x), stddev(x) FROM (SELECT CASE WHEN abs(f64_a) < 1e300 THEN f64_a END AS x FROM t)";
+    let reversed: Vec<RecordBatch> = batches.iter().rev().cloned().collect();
+    let forward = Pair::over(&batches, false, "forward".into());
+    let backward = Pair::over(&reversed, false, "backward".into());
+    let (a, b) = (forward.query(&forward.device, sql), backward.query(&backward.device, sql));
+    assert_eq!(a.expect("it runs").columns(), b.expect("it runs").columns());
+}
+
+#[test]
+fn errors_name_the_expression() {
+    let pair = Pair::new(41, 500, Nulls::None, false);
+    for sql in ["SELECT i32_a / 0 FROM t", "SELECT i64_a % (i64_a - i64_a) FROM t", "SELECT d5_a / 0 FROM t"] {
+        let error = pair.error(sql);
+        assert!(error.to_lowercase().contains("division by zero"), "{sql}: {error}");
+    }
+    let error = pair.error("SELECT d38_a * d25_a FROM t");
+    assert!(error.contains("overflow"), "{error}");
+    let error = pair.error("SELECT CAST(i64_a AS TINYINT) FROM t");
+    assert!(error.contains("range") && error.contains("i64_a"), "{error}");
+}
