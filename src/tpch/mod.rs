@@ -1,0 +1,7 @@
+//! The TPC-H benchmark: its tables, its 22 queries, their answers, and the runs that are timed.
+//!
+//! Stands above the session, which it uses as any program would; only the command line uses it.
+
+pub mod generate;
+
+pub mod table;
