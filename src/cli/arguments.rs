@@ -11,9 +11,9 @@ use crate::session::{Format, Session, TableOptions, TableSource};
 /// Where and how queries run.
 #[derive(Args, Clone, Debug)]
 pub(super) struct DeviceArguments {
-    /// Where operators run: auto, device or host.
-    #[arg(long, value_name = "PLACE", default_value = "auto")]
-    pub placement: Placement,
+    /// Where operators run: auto (the default), device or host.
+    #[arg(long, value_name = "PLACE")]
+    pub placement: Option<Placement>,
     /// What running on the CPU in place of a device does: allow, warn or error.
     #[arg(long, value_name = "POLICY", default_value = "allow")]
     pub fallback: Fallback,
@@ -31,7 +31,7 @@ pub(super) struct DeviceArguments {
 impl DeviceArguments {
     pub fn config(&self) -> Config {
         Config {
-            placement: self.placement,
+            placement: self.placement.unwrap_or_default(),
             fallback: self.fallback,
             device_memory_limit: self.device_memory_limit,
             cache_dir: self.cache_dir.clone(),

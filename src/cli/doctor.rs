@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::print;
-use crate::error::Result;
+use crate::device;
+use crate::error::{Error, Result};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct DoctorArguments {
@@ -13,7 +14,10 @@ pub(super) struct DoctorArguments {
 }
 
 pub(super) fn run(arguments: &DoctorArguments) -> Result<()> {
-    // Wired to `device::probe` when the device module lands.
-    let _ = arguments;
-    print("no driver\n")
+    let report = device::probe();
+    if arguments.json {
+        let json = serde_json::to_string_pretty(&report).map_err(|error| Error::bug(error.to_string()))?;
+        return print(&format!("{json}\n"));
+    }
+    print(&report.to_string())
 }

@@ -4,6 +4,7 @@
 //! for success, 1 for an error, 2 for wrong arguments, 70 for a bug of ours and 130 for Ctrl-C.
 
 mod arguments;
+mod bench;
 mod doctor;
 mod explain;
 mod generate;
@@ -43,6 +44,9 @@ enum Command {
     Sql(sql::SqlArguments),
     /// Show where each operator of a query would run, and why.
     Explain(explain::ExplainArguments),
+    /// Run a benchmark, with every answer checked.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Generate benchmark data.
     #[command(subcommand)]
     Generate(generate::GenerateCommand),
@@ -78,6 +82,7 @@ fn dispatch(runtime: &Runtime, command: Command) -> Result<()> {
         Command::Sql(arguments) if arguments.is_interactive() => shell::run(runtime, &arguments),
         Command::Sql(arguments) => runtime.block_on(until_interrupted(sql::run(&arguments))),
         Command::Explain(arguments) => runtime.block_on(until_interrupted(explain::run(&arguments))),
+        Command::Bench(command) => bench::run(runtime, &command),
         Command::Generate(command) => runtime.block_on(until_interrupted(generate::run(&command))),
         Command::Doctor(arguments) => doctor::run(&arguments),
     }

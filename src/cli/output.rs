@@ -85,6 +85,13 @@ impl OutputFile {
         Ok(OutputFile { temporary, path: path.to_path_buf() })
     }
 
+    /// Writes all of `bytes`.
+    pub fn write_all(&self, bytes: &[u8]) -> Result<()> {
+        let mut file: &std::fs::File = self.temporary.as_file();
+        file.write_all(bytes)
+            .map_err(|error| Error::io(format!("cannot write '{}': {error}", self.path.display())))
+    }
+
     /// Gives the file its name.
     pub fn finish(self) -> Result<()> {
         let failed = |error: io::Error| Error::io(format!("cannot write '{}': {error}", self.path.display()));

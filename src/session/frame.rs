@@ -30,19 +30,21 @@ enum Kind {
 
 struct Query {
     data_frame: DataFrame,
-    engine: Arc<plan::Engine>,
-    tables: Tables,
+    origin: Origin,
     planning: Duration,
 }
 
+/// What a frame keeps of the session it is from.
+pub(super) struct Origin {
+    /// The statement, for the receipt.
+    pub text: String,
+    pub engine: Arc<plan::Engine>,
+    pub tables: Tables,
+}
+
 impl Frame {
-    pub(super) fn query(
-        data_frame: DataFrame,
-        engine: Arc<plan::Engine>,
-        tables: Tables,
-        planning: Duration,
-    ) -> Self {
-        Frame(Kind::Query(Box::new(Query { data_frame, engine, tables, planning })))
+    pub(super) fn query(data_frame: DataFrame, origin: Origin, planning: Duration) -> Self {
+        Frame(Kind::Query(Box::new(Query { data_frame, origin, planning })))
     }
 
     pub(super) fn ready(batch: RecordBatch) -> Self {
@@ -70,7 +72,7 @@ impl Frame {
     /// # Errors     those of planning: a type clash, an expression that cannot be evaluated.
     pub async fn explain(&self) -> Result<String> {
         match &self.0 {
-            Kind::Query(query) => Ok(plan::explain(&query.physical_plan().await?, &query.engine)),
+            Kind::Query(query) => Ok(plan::explain(&query.physical_plan().await?, &query.origin.engine)),
             Kind::Ready(_) => Ok("done while planning\n".to_string()),
         }
     }
@@ -104,6 +106,7 @@ impl Frame {
                     schema: batches.schema(),
                     running: Some(Running { query, plan, planning, batches }),
                     ready: None,
+                    rows: 0,
                     started,
                     elapsed: None,
                 })
@@ -112,6 +115,7 @@ impl Frame {
                 schema: batch.schema(),
                 running: None,
                 ready: Some(batch),
+                rows: 0,
                 started,
                 elapsed: None,
             }),
@@ -125,7 +129,7 @@ impl Query {
     }
 
     fn translate(&self, error: DataFusionError) -> crate::Error {
-        diagnose::translate(error, self.data_frame.logical_plan(), &self.tables)
+        diagnose::translate(error, self.data_frame.logical_plan(), &self.origin.tables)
     }
 }
 
@@ -134,6 +138,7 @@ pub struct ResultStream {
     schema: SchemaRef,
     running: Option<Running>,
     ready: Option<RecordBatch>,
+    rows: u64,
     started: Instant,
     elapsed: Option<Duration>,
 }
@@ -161,8 +166,13 @@ impl ResultStream {
     pub fn receipt(&self) -> Receipt {
         match &self.running {
             Some(running) => {
-                let elapsed = self.elapsed.unwrap_or_else(|| self.started.elapsed());
-                plan::receipt(&running.plan, running.planning, elapsed)
+                let times = plan::QueryTimes {
+                    query: Some(running.query.origin.text.clone()),
+                    wall: running.query.planning + self.elapsed.unwrap_or_else(|| self.started.elapsed()),
+                    planning: running.planning,
+                    rows: self.rows,
+                };
+                plan::receipt(&running.plan, &running.query.origin.engine, times)
             }
             None => Receipt::default(),
         }
@@ -176,8 +186,10 @@ impl Stream for ResultStream {
         let this = self.get_mut();
         let Some(running) = &mut this.running else { return Poll::Ready(this.ready.take().map(Ok)) };
         let polled = std::task::ready!(running.batches.poll_next_unpin(context));
-        if polled.is_none() {
-            this.elapsed.get_or_insert_with(|| this.started.elapsed());
+        match &polled {
+            Some(Ok(batch)) => this.rows += batch.num_rows() as u64,
+            Some(Err(_)) => {}
+            None => this.elapsed = this.elapsed.or_else(|| Some(this.started.elapsed())),
         }
         // On an error the input may be read again to say where it is; nothing else waits for this task then.
         Poll::Ready(polled.map(|batch| batch.map_err(|error| running.query.translate(error))))

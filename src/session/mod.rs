@@ -14,7 +14,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -25,12 +25,14 @@ use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::observe::receipt::human_bytes;
 use crate::plan;
 
 pub use frame::{Frame, QueryResult, ResultStream};
 pub use statement::split as split_statements;
 pub use table::{Compression, Format, TableOptions, TableSource};
 
+use frame::Origin;
 use table::RegisteredTable;
 
 /// The tables that were registered from files, by name: what errors at run time are traced back to.
@@ -127,11 +129,11 @@ impl Session {
             && explain.explain_format == ExplainFormat::Indent
         {
             let inner = DataFrame::new(state, explain.plan.as_ref().clone());
-            let text = self.frame(inner, started.elapsed()).explain().await?;
-            return Ok(Frame::ready(text_rows("plan", text.lines())?));
+            let placed = self.frame(text, inner, started).explain().await?;
+            return Ok(Frame::ready(text_rows("plan", placed.lines())?));
         }
         let data_frame = self.context.execute_logical_plan(plan).await.map_err(error::translate)?;
-        Ok(self.frame(data_frame, started.elapsed()))
+        Ok(self.frame(text, data_frame, started))
     }
 
     /// Loads a table into device memory; queries then read it from there.
@@ -174,15 +176,28 @@ impl Session {
         }
     }
 
-    fn frame(&self, data_frame: DataFrame, planning: Duration) -> Frame {
-        Frame::query(data_frame, Arc::clone(&self.engine), Arc::clone(&self.tables), planning)
+    fn frame(&self, text: &str, data_frame: DataFrame, started: Instant) -> Frame {
+        let origin = Origin {
+            text: text.to_string(),
+            engine: Arc::clone(&self.engine),
+            tables: Arc::clone(&self.tables),
+        };
+        Frame::query(data_frame, origin, started.elapsed())
     }
 
     async fn run_pin(&self, command: statement::PinCommand) -> Result<Frame> {
         match command {
             statement::PinCommand::Pin(table) => {
                 let report = self.pin(&table).await?;
-                Ok(Frame::ready(text_rows("pinned", [report.to_string().as_str()])?))
+                let line = format!(
+                    "{} rows of {} on {}: {} in {:.3} s",
+                    report.rows,
+                    report.table,
+                    report.device,
+                    human_bytes(report.bytes),
+                    report.elapsed.as_secs_f64()
+                );
+                Ok(Frame::ready(text_rows("pinned", [line.as_str()])?))
             }
             statement::PinCommand::Unpin(table) => {
                 self.unpin(&table).await?;

@@ -76,7 +76,8 @@ fn parse(text: &str) -> Result<Answer> {
     let columns: Vec<AnswerColumn> = cells
         .iter()
         .map(|cell| {
-            let (name, kind) = cell.rsplit_once(':').ok_or_else(|| damaged(format!("header cell '{cell}'")))?;
+            let (name, kind) =
+                cell.rsplit_once(':').ok_or_else(|| damaged(format!("header cell '{cell}'")))?;
             let precision = match kind.strip_prefix("DECIMAL(").and_then(|rest| rest.strip_suffix(')')) {
                 Some(digits) => {
                     let scale = digits.split_once(',').and_then(|(_, scale)| scale.trim().parse().ok());
@@ -88,7 +89,8 @@ fn parse(text: &str) -> Result<Answer> {
             Ok(AnswerColumn { name: name.to_string(), precision })
         })
         .collect::<Result<_>>()?;
-    let fields: Vec<Field> = columns.iter().map(|column| Field::new(&column.name, DataType::Utf8, true)).collect();
+    let fields: Vec<Field> =
+        columns.iter().map(|column| Field::new(&column.name, DataType::Utf8, true)).collect();
     let batches: Vec<RecordBatch> = ReaderBuilder::new(Arc::new(Schema::new(fields)))
         .with_header(true)
         .build(text.as_bytes())
@@ -136,7 +138,11 @@ fn rows_of(batches: &[RecordBatch]) -> Result<Vec<Vec<Option<String>>>> {
             .collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             let cells = columns.iter().zip(&formatters);
-            rows.push(cells.map(|(column, text)| column.is_valid(row).then(|| text.value(row).to_string())).collect());
+            rows.push(
+                cells
+                    .map(|(column, text)| column.is_valid(row).then(|| text.value(row).to_string()))
+                    .collect(),
+            );
         }
     }
     Ok(rows)

@@ -86,7 +86,9 @@ fn sorted(answer: &Answer) -> Answer {
     let mut sorted = answer.clone();
     sorted.rows.sort_by_cached_key(|row| {
         let cells = row.iter().zip(&answer.columns);
-        cells.map(|(cell, column)| cell.as_deref().map(|text| plain(text, column).to_string())).collect::<Vec<_>>()
+        cells
+            .map(|(cell, column)| cell.as_deref().map(|text| plain(text, column).to_string()))
+            .collect::<Vec<_>>()
     });
     sorted
 }
@@ -139,6 +141,9 @@ mod tests {
         let mut null = expected.clone();
         null.rows[0][0] = None;
         assert!(compare(&expected, &null, None).unwrap_err().contains("null"));
-        assert_eq!(compare(&expected, &answer(&[Precision::Exact], &[]), None).unwrap_err(), "0 rows, expected 1");
+        assert_eq!(
+            compare(&expected, &answer(&[Precision::Exact], &[]), None).unwrap_err(),
+            "0 rows, expected 1"
+        );
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Stands above the session, which it uses as any program would; only the command line uses it.
 
+pub mod answer;
+pub mod bench;
+pub mod compare;
 pub mod generate;
-
+pub mod query;
 pub mod table;
