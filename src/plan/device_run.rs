@@ -406,9 +406,13 @@ impl DeviceRun {
                     for chunk in chunks {
                         push(task, execution, Arc::new(chunk))?;
                     }
-                    // The table of groups needs room too: do not wait until there is none.
-                    if task.free_bytes() < held_bytes_max {
-                        execution.relieve(task)?;
+                    // The table of groups needs room too: do not wait until there is none. Where there is none, the
+                    // rows are held, and the next chunk makes do.
+                    if task.free_bytes() < held_bytes_max
+                        && let Err(error) = execution.relieve(task)
+                        && !error.is_out_of_memory()
+                    {
+                        return Err(error);
                     }
                     Ok(())
                 })

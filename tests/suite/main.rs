@@ -4,3 +4,4 @@ mod differential;
 mod generated;
 mod operators;
 mod placement;
+mod tpch_device;
