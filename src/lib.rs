@@ -30,6 +30,7 @@ pub mod operators;
 pub mod plan;
 pub mod program;
 pub mod session;
+pub mod tpch;
 pub mod worker;
 
 pub use error::{Error, Result};

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of plans or devices; those who run things fill the data in.
 
+pub mod progress;
 pub mod receipt;
 
 pub use receipt::{FallbackReceipt, OperatorReceipt, Receipt, Totals};

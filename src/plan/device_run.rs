@@ -391,6 +391,7 @@ impl DeviceRun {
         batches: Vec<RecordBatch>,
         staged: Vec<StagedChunk>,
     ) -> Result<Execution> {
+        let held_bytes_max = self.worker.memory_limit() / 2;
         let mut waiting = vec![(batches, Some(staged), true)];
         while let Some((batches, staged, may_relieve)) = waiting.pop() {
             let staged = match staged {
@@ -404,6 +405,14 @@ impl DeviceRun {
                         staged.into_iter().map(|staged| task.upload(staged)).collect::<Result<Vec<_>>>()?;
                     for chunk in chunks {
                         push(task, execution, Arc::new(chunk))?;
+                    }
+                    // The table of groups needs room too: do not wait until there is none. Where there is none, the
+                    // rows are held, and the next chunk makes do.
+                    if task.free_bytes() < held_bytes_max
+                        && let Err(error) = execution.relieve(task)
+                        && !error.is_out_of_memory()
+                    {
+                        return Err(error);
                     }
                     Ok(())
                 })

@@ -17,6 +17,7 @@ use super::to_plan_error;
 use crate::config::{Config, Fallback, Placement};
 use crate::device;
 use crate::error::Result;
+use crate::program::CompiledPipeline;
 use crate::worker::{Worker, Workers};
 
 /// The devices of a process and how to use them. Shared by the sessions that were started with it.
@@ -75,13 +76,13 @@ impl Engine {
     /// Whether the kernels of `plan` were all used before in this process.
     pub fn has_run(&self, plan: &DevicePlan) -> bool {
         let known = self.has_run.lock().unwrap_or_else(PoisonError::into_inner);
-        plan.stages.iter().all(|stage| known.contains(&hash(&stage.modules[0].source)))
+        plan.stages.iter().all(|stage| known.contains(&source_hash(stage)))
     }
 
     /// Remembers that the kernels of `plan` are compiled.
     pub fn remember(&self, plan: &DevicePlan) {
         let mut known = self.has_run.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(plan.stages.iter().map(|stage| hash(&stage.modules[0].source)));
+        known.extend(plan.stages.iter().map(|stage| source_hash(stage)));
     }
 }
 
@@ -91,9 +92,10 @@ impl fmt::Debug for Engine {
     }
 }
 
-fn hash(source: &str) -> u64 {
+/// Tells pipelines apart by the module that every run of them needs.
+fn source_hash(stage: &CompiledPipeline) -> u64 {
     let mut hasher = DefaultHasher::new();
-    source.hash(&mut hasher);
+    stage.modules.first().map(|module| &module.source).hash(&mut hasher);
     hasher.finish()
 }
 

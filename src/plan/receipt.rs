@@ -109,6 +109,8 @@ fn fill_device(entry: &mut OperatorReceipt, device: &DeviceExec, metrics: &Metri
     if entry.kernels_launched > 0 {
         entry.place = device.place();
         entry.device_name = device.device_name();
+    } else if entry.rows_in == 0 {
+        entry.note = Some("no rows came in".into());
     }
     let incidents: Vec<String> = device
         .incidents()

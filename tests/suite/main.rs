@@ -7,3 +7,4 @@ mod operators;
 mod placement;
 mod simulator;
 mod worker;
+mod tpch_device;

@@ -1,0 +1,26 @@
+//! `swath bench`: runs that are timed and checked.
+
+mod overhead;
+mod report;
+mod tpch;
+
+use clap::Subcommand;
+use tokio::runtime::Runtime;
+
+use super::until_interrupted;
+use crate::error::Result;
+
+#[derive(Subcommand, Clone, Debug)]
+pub(super) enum BenchCommand {
+    /// The 22 queries of TPC-H: generated once, run cold and hot, each answer checked.
+    Tpch(tpch::TpchBenchArguments),
+    /// What a session costs over plain DataFusion on the host, and the time to the first row of SELECT 1.
+    Overhead(overhead::OverheadArguments),
+}
+
+pub(super) fn run(runtime: &Runtime, command: &BenchCommand) -> Result<()> {
+    match command {
+        BenchCommand::Tpch(arguments) => runtime.block_on(until_interrupted(tpch::run(arguments))),
+        BenchCommand::Overhead(arguments) => runtime.block_on(until_interrupted(overhead::run(arguments))),
+    }
+}

@@ -1,0 +1,266 @@
+//! Writes results: as a table, CSV, JSON or Parquet, to standard output or to a file.
+//!
+//! A file is written beside its final place and renamed when it is whole, so that no half of it is ever seen.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::csv::WriterBuilder as CsvWriterBuilder;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::json::writer::{LineDelimited, WriterBuilder as JsonWriterBuilder};
+use arrow::util::pretty::pretty_format_batches_with_schema;
+use clap::ValueEnum;
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::errors::ParquetError;
+use futures::TryStreamExt;
+use tempfile::NamedTempFile;
+
+use super::stdout_failed;
+use crate::error::{Error, Result};
+use crate::observe::progress::RowSpinner;
+use crate::observe::receipt::Receipt;
+use crate::session::{Frame, ResultStream};
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputFormat {
+    /// Aligned columns, for reading.
+    Table,
+    /// Comma-separated values with a header.
+    Csv,
+    /// One JSON object per line.
+    Json,
+    /// Parquet; to a file only.
+    Parquet,
+}
+
+impl OutputFormat {
+    /// The format that was asked for, else the one of the file's extension, else a table.
+    pub fn choose(given: Option<OutputFormat>, path: Option<&Path>) -> Result<OutputFormat> {
+        if let Some(format) = given {
+            return match (format, path) {
+                (OutputFormat::Parquet, None) => {
+                    Err(Error::user("Parquet goes to a file only: give --output"))
+                }
+                _ => Ok(format),
+            };
+        }
+        let Some(path) = path else { return Ok(OutputFormat::Table) };
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("csv") => Ok(OutputFormat::Csv),
+            Some("json" | "jsonl" | "ndjson") => Ok(OutputFormat::Json),
+            Some("parquet" | "pq") => Ok(OutputFormat::Parquet),
+            Some("txt") => Ok(OutputFormat::Table),
+            _ => Err(Error::user(format!(
+                "cannot tell the format of '{}' by its extension; give --format",
+                path.display()
+            ))),
+        }
+    }
+}
+
+/// A file that appears under its name only once it is whole. Dropped before that, it leaves nothing.
+pub(super) struct OutputFile {
+    temporary: NamedTempFile,
+    path: PathBuf,
+}
+
+impl OutputFile {
+    /// Opens a file beside `path`.
+    ///
+    /// # Errors     a folder that is missing or may not be written to, a path that is a folder.
+    pub fn create(path: &Path) -> Result<Self> {
+        let failed = |error: io::Error| Error::io(format!("cannot write '{}': {error}", path.display()));
+        if path.is_dir() {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let temporary = tempfile::Builder::new()
+            .prefix(".swath-")
+            .suffix(".partial")
+            .tempfile_in(folder)
+            .map_err(failed)?;
+        Ok(OutputFile { temporary, path: path.to_path_buf() })
+    }
+
+    /// Writes all of `bytes`.
+    pub fn write_all(&self, bytes: &[u8]) -> Result<()> {
+        let mut file: &std::fs::File = self.temporary.as_file();
+        file.write_all(bytes)
+            .map_err(|error| Error::io(format!("cannot write '{}': {error}", self.path.display())))
+    }
+
+    /// Gives the file its name.
+    pub fn finish(self) -> Result<()> {
+        let failed = |error: io::Error| Error::io(format!("cannot write '{}': {error}", self.path.display()));
+        allow_reading(self.temporary.as_file()).map_err(failed)?;
+        self.temporary.as_file().sync_all().map_err(failed)?;
+        let path = self.path.clone();
+        match self.temporary.persist(&path) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::io(format!("cannot write '{}': {}", path.display(), error.error))),
+        }
+    }
+}
+
+/// Temporary files are private; a result is as readable as any new file.
+#[cfg(unix)]
+fn allow_reading(file: &std::fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn allow_reading(_: &std::fs::File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Where a result is written to.
+pub(super) enum Target<'a> {
+    Stdout,
+    File(&'a OutputFile),
+}
+
+/// Runs a frame and writes its rows as they come; returns the number of rows and the receipt.
+pub(super) async fn write(
+    frame: Frame,
+    format: OutputFormat,
+    target: Target<'_>,
+) -> Result<(usize, Receipt)> {
+    let stream = frame.stream().await?;
+    match target {
+        Target::Stdout => {
+            // Rows and a spinner must not share a terminal line: the spinner goes when the first rows come.
+            write_stream(stream, format, BufWriter::new(io::stdout()), stdout_failed).await
+        }
+        Target::File(file) => {
+            let shown = file.path.display().to_string();
+            write_stream(stream, format, BufWriter::new(file.temporary.as_file()), move |error| {
+                Err(Error::io(format!("cannot write '{shown}': {error}")))
+            })
+            .await
+        }
+    }
+}
+
+async fn write_stream<W: Write + Send>(
+    mut stream: ResultStream,
+    format: OutputFormat,
+    out: W,
+    failed: impl Fn(io::Error) -> Result<()>,
+) -> Result<(usize, Receipt)> {
+    let schema = stream.schema();
+    let progress = RowSpinner::start(stream.rows_read());
+    if schema.fields().is_empty() {
+        while stream.try_next().await?.is_some() {}
+        return Ok((0, stream.receipt()));
+    }
+    let mut writer = RowWriter::start(format, schema, out)?;
+    let mut rows = 0;
+    while let Some(batch) = stream.try_next().await? {
+        rows += batch.num_rows();
+        if io::stdout().is_terminal() && format != OutputFormat::Table {
+            progress.clear();
+        }
+        writer.write(batch).or_else(|error| error.or_io(&failed))?;
+    }
+    progress.clear();
+    writer.finish().or_else(|error| error.or_io(&failed))?;
+    Ok((rows, stream.receipt()))
+}
+
+/// A failed write: of the medium, or of a value that the format cannot hold.
+enum WriteError {
+    Io(io::Error),
+    Value(String),
+}
+
+impl WriteError {
+    fn or_io(self, failed: &impl Fn(io::Error) -> Result<()>) -> Result<()> {
+        match self {
+            WriteError::Io(error) => failed(error),
+            WriteError::Value(text) => Err(Error::user(text)),
+        }
+    }
+}
+
+impl From<ArrowError> for WriteError {
+    fn from(error: ArrowError) -> Self {
+        match error {
+            ArrowError::IoError(_, error) => WriteError::Io(error),
+            other => WriteError::Value(other.to_string()),
+        }
+    }
+}
+
+impl From<ParquetError> for WriteError {
+    fn from(error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+                Ok(error) => WriteError::Io(*error),
+                Err(inner) => WriteError::Value(inner.to_string()),
+            },
+            other => WriteError::Value(other.to_string()),
+        }
+    }
+}
+
+enum RowWriter<W: Write + Send> {
+    Table { schema: SchemaRef, batches: Vec<RecordBatch>, out: W },
+    Csv(arrow::csv::Writer<W>),
+    Json(arrow::json::Writer<W, LineDelimited>),
+    Parquet(Box<ArrowWriter<W>>),
+}
+
+impl<W: Write + Send> RowWriter<W> {
+    fn start(format: OutputFormat, schema: SchemaRef, out: W) -> Result<Self> {
+        Ok(match format {
+            OutputFormat::Table => RowWriter::Table { schema, batches: Vec::new(), out },
+            OutputFormat::Csv => {
+                let mut writer = CsvWriterBuilder::new().with_header(true).build(out);
+                // The header comes with the first batch, and there may be none.
+                writer
+                    .write(&RecordBatch::new_empty(schema))
+                    .map_err(|error| Error::user(format!("cannot write CSV: {error}")))?;
+                RowWriter::Csv(writer)
+            }
+            OutputFormat::Json => {
+                RowWriter::Json(JsonWriterBuilder::new().with_explicit_nulls(true).build(out))
+            }
+            OutputFormat::Parquet => RowWriter::Parquet(Box::new(
+                ArrowWriter::try_new(out, schema, None)
+                    .map_err(|error| Error::user(format!("cannot write Parquet: {error}")))?,
+            )),
+        })
+    }
+
+    fn write(&mut self, batch: RecordBatch) -> Result<(), WriteError> {
+        match self {
+            RowWriter::Table { batches, .. } => batches.push(batch),
+            RowWriter::Csv(writer) => writer.write(&batch)?,
+            RowWriter::Json(writer) => writer.write(&batch)?,
+            RowWriter::Parquet(writer) => writer.write(&batch)?,
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), WriteError> {
+        match self {
+            RowWriter::Table { schema, batches, mut out } => {
+                let table = pretty_format_batches_with_schema(schema, &batches)?;
+                writeln!(out, "{table}").and_then(|()| out.flush()).map_err(WriteError::Io)
+            }
+            RowWriter::Csv(writer) => writer.into_inner().flush().map_err(WriteError::Io),
+            RowWriter::Json(mut writer) => {
+                writer.finish()?;
+                writer.into_inner().flush().map_err(WriteError::Io)
+            }
+            RowWriter::Parquet(mut writer) => {
+                writer.finish()?;
+                writer.inner_mut().flush().map_err(WriteError::Io)
+            }
+        }
+    }
+}

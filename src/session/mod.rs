@@ -1,0 +1,247 @@
+//! The user's entry point: tables, SQL, results.
+//!
+//! A [`Session`] is a DataFusion `SessionContext` with placement installed. It adds what a user meets first: files
+//! registered with their faults found early, errors that name file, line and column, and a receipt with every
+//! result. Only the command line stands above it.
+
+mod diagnose;
+mod error;
+mod frame;
+mod statement;
+mod suggest;
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::TableReference;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::{ExplainFormat, LogicalPlan};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::observe::receipt::human_bytes;
+use crate::plan;
+
+pub use frame::{Frame, QueryResult, ResultStream};
+pub use statement::split as split_statements;
+pub use table::{Compression, Format, TableOptions, TableSource};
+
+use frame::Origin;
+use table::RegisteredTable;
+
+/// The tables that were registered from files, by name: what errors at run time are traced back to.
+type Tables = Arc<Mutex<BTreeMap<String, RegisteredTable>>>;
+
+/// Runs SQL over registered tables.
+///
+/// Cheap to make where there is no driver: no thread is started and no file is read. Devices are looked for when
+/// the first query that could use one is planned.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> swath::Result<()> {
+/// let session = swath::session::Session::new()?;
+/// let result = session.sql("SELECT 1 + 1 AS two").await?.collect().await?;
+/// assert_eq!(result.rows(), 1);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Session {
+    context: SessionContext,
+    engine: Arc<plan::Engine>,
+    tables: Tables,
+}
+
+impl Session {
+    /// Opens a session with the default configuration.
+    ///
+    /// # Errors     those of [`Session::with_config`].
+    pub fn new() -> Result<Self> {
+        Self::with_config(Config::default())
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors     a device option that no device here can meet.
+    pub fn with_config(config: Config) -> Result<Self> {
+        let mut options = SessionConfig::new().with_information_schema(true);
+        if let Some(partitions) = config.target_partitions {
+            options = options.with_target_partitions(partitions);
+        }
+        let engine = plan::Engine::start(&config)?;
+        let builder = SessionStateBuilder::new().with_config(options).with_default_features();
+        let state = plan::install(builder, Arc::clone(&engine)).build();
+        Ok(Session { context: SessionContext::new_with_state(state), engine, tables: Tables::default() })
+    }
+
+    /// The DataFusion context underneath, for what this type does not wrap.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// The placement engine and its devices.
+    pub fn engine(&self) -> &Arc<plan::Engine> {
+        &self.engine
+    }
+
+    /// Registers files as a table. A table of the same name is replaced.
+    ///
+    /// # Errors     a path that leads to no file, a file that cannot be read as its format, an empty file, a column
+    ///              name that occurs twice, files whose columns or types differ.
+    pub async fn register(&self, name: &str, source: &TableSource) -> Result<()> {
+        let reference = TableReference::parse_str(name);
+        let (provider, registered) = table::open(&self.context, source)
+            .await
+            .map_err(|error| error.context(format!("table '{name}'")))?;
+        self.context.register_table(reference.clone(), provider).map_err(error::translate)?;
+        self.tables
+            .lock()
+            .expect("no thread panics while it holds this lock")
+            .insert(reference.table().to_string(), registered);
+        Ok(())
+    }
+
+    /// Plans one SQL statement. Statements that change the session (`SET`, `CREATE TABLE`, `PIN TABLE`) take effect
+    /// here; queries run when the frame is collected.
+    ///
+    /// Beyond DataFusion's SQL: `PIN TABLE t` loads a table into device memory, `UNPIN TABLE t` frees it, and a
+    /// plain `EXPLAIN` shows for each node where it runs and why.
+    ///
+    /// # Errors     a statement that does not parse, an unknown table, column or function, clashing types.
+    pub async fn sql(&self, text: &str) -> Result<Frame> {
+        if let Some(command) = statement::pin_command(text)? {
+            return self.run_pin(command).await;
+        }
+        let started = Instant::now();
+        let state = self.context.state();
+        let plan = match state.create_logical_plan(text).await {
+            Ok(plan) => plan,
+            Err(error) => return Err(self.planning_error(text, error).await),
+        };
+        if let LogicalPlan::Explain(explain) = &plan
+            && !explain.verbose
+            && explain.explain_format == ExplainFormat::Indent
+        {
+            let inner = DataFrame::new(state, explain.plan.as_ref().clone());
+            let placed = self.frame(text, inner, started).explain().await?;
+            return Ok(Frame::ready(text_rows("plan", placed.lines())?));
+        }
+        let data_frame = self.context.execute_logical_plan(plan).await.map_err(error::translate)?;
+        Ok(self.frame(text, data_frame, started))
+    }
+
+    /// Loads a table into device memory; queries then read it from there.
+    ///
+    /// # Errors     no device, an unknown table, device memory that is too small.
+    pub async fn pin(&self, table: &str) -> Result<plan::PinReport> {
+        self.check_table(table)?;
+        plan::pin(&self.engine, &self.context, table).await
+    }
+
+    /// Frees the device memory of a pinned table.
+    ///
+    /// # Errors     a table that is not pinned.
+    pub async fn unpin(&self, table: &str) -> Result<()> {
+        plan::unpin(&self.engine, &self.context, table).await
+    }
+
+    /// The names of the registered tables, sorted.
+    pub fn table_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for catalog in self.context.catalog_names() {
+            let Some(catalog) = self.context.catalog(&catalog) else { continue };
+            for schema in catalog.schema_names() {
+                if schema != "information_schema"
+                    && let Some(schema) = catalog.schema(&schema)
+                {
+                    names.extend(schema.table_names());
+                }
+            }
+        }
+        names.sort();
+        names
+    }
+
+    /// The column names of a table, in order; empty where there is no such table.
+    pub async fn column_names(&self, table: &str) -> Vec<String> {
+        match self.context.table_provider(TableReference::bare(table)).await {
+            Ok(provider) => provider.schema().fields().iter().map(|field| field.name().clone()).collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn frame(&self, text: &str, data_frame: DataFrame, started: Instant) -> Frame {
+        let origin = Origin {
+            text: text.to_string(),
+            engine: Arc::clone(&self.engine),
+            tables: Arc::clone(&self.tables),
+        };
+        Frame::query(data_frame, origin, started.elapsed())
+    }
+
+    async fn run_pin(&self, command: statement::PinCommand) -> Result<Frame> {
+        match command {
+            statement::PinCommand::Pin(table) => {
+                let report = self.pin(&table).await?;
+                let line = format!(
+                    "{} rows of {} on {}: {} in {:.3} s",
+                    report.rows,
+                    report.table,
+                    report.device,
+                    human_bytes(report.bytes),
+                    report.elapsed.as_secs_f64()
+                );
+                Ok(Frame::ready(text_rows("pinned", [line.as_str()])?))
+            }
+            statement::PinCommand::Unpin(table) => {
+                self.unpin(&table).await?;
+                Ok(Frame::ready(text_rows("unpinned", [table.as_str()])?))
+            }
+        }
+    }
+
+    fn check_table(&self, table: &str) -> Result<()> {
+        let names = self.table_names();
+        if names.iter().any(|name| name == table) {
+            return Ok(());
+        }
+        Err(error::unknown_table(table, &names))
+    }
+
+    /// Names the unknown table where that is what went wrong, else translates.
+    async fn planning_error(&self, text: &str, error: datafusion::error::DataFusionError) -> Error {
+        let state = self.context.state();
+        let dialect = state.config_options().sql_parser.dialect;
+        let references = state
+            .sql_to_statement(text, &dialect)
+            .and_then(|statement| state.resolve_table_references(&statement))
+            .unwrap_or_default();
+        for reference in references {
+            if let Ok(false) = self.context.table_exist(reference.clone()) {
+                return error::unknown_table(reference.table(), &self.table_names());
+            }
+        }
+        error::translate(error)
+    }
+}
+
+/// One text column.
+fn text_rows<'a>(column: &str, lines: impl IntoIterator<Item = &'a str>) -> Result<RecordBatch> {
+    let schema = Arc::new(Schema::new(vec![Field::new(column, DataType::Utf8, false)]));
+    let values: ArrayRef = Arc::new(StringArray::from_iter_values(lines));
+    RecordBatch::try_new(schema, vec![values]).map_err(|error| Error::bug(error.to_string()))
+}
+
+/// The paths of the files of a registered table, as errors print them.
+fn short_path(path: &std::path::Path) -> PathBuf {
+    match std::env::current_dir() {
+        Ok(folder) => path.strip_prefix(folder).unwrap_or(path).to_path_buf(),
+        Err(_) => path.to_path_buf(),
+    }
+}

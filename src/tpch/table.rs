@@ -1,0 +1,68 @@
+//! The eight tables, as files in a folder.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::session::{Session, TableSource};
+
+/// A table of TPC-H.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    Region,
+    Nation,
+    Supplier,
+    Customer,
+    Part,
+    PartSupp,
+    Orders,
+    LineItem,
+}
+
+impl Table {
+    /// All of them, small ones first.
+    pub const ALL: [Table; 8] = [
+        Table::Region,
+        Table::Nation,
+        Table::Supplier,
+        Table::Customer,
+        Table::Part,
+        Table::PartSupp,
+        Table::Orders,
+        Table::LineItem,
+    ];
+
+    /// The name in queries, and of the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Region => "region",
+            Table::Nation => "nation",
+            Table::Supplier => "supplier",
+            Table::Customer => "customer",
+            Table::Part => "part",
+            Table::PartSupp => "partsupp",
+            Table::Orders => "orders",
+            Table::LineItem => "lineitem",
+        }
+    }
+
+    /// The file of the table in a folder of one scale factor.
+    pub fn file(self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}.parquet", self.name()))
+    }
+}
+
+/// The folder of a scale factor below the data folder: `data/tpch/sf0.01`.
+pub fn folder(data: &Path, scale_factor: f64) -> PathBuf {
+    data.join(format!("sf{scale_factor}"))
+}
+
+/// Registers all tables of a folder.
+///
+/// # Errors     a table file that is missing or cannot be read.
+pub async fn register(session: &Session, folder: &Path) -> Result<()> {
+    for table in Table::ALL {
+        let source = TableSource::path(table.file(folder).display().to_string());
+        session.register(table.name(), &source).await?;
+    }
+    Ok(())
+}
