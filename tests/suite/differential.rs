@@ -295,7 +295,7 @@ fn casts() {
         [
             "CAST(bool_a AS INT)",
             "CAST(i32_a AS BOOLEAN)",
-            "CAST(date_a AS TIMESTAMP)",
+            "CAST(CASE WHEN date_a > DATE '1900-01-01' AND date_a < DATE '2200-01-01' THEN date_a END AS TIMESTAMP)",
             "CAST(ts_ns_a AS DATE)",
             "CAST(ts_s_a AS DATE)",
             "arrow_cast(ts_ns_a, 'Timestamp(Second, None)')",
@@ -349,9 +349,10 @@ fn aggregates_of_every_type() {
             let a = format!("{name}_a");
             let extremes = match name {
                 "bool" => format!("bool_and({a}), bool_or({a})"),
-                // The CPU's grouped extremes of floats depend on where NaN comes in: it is left out.
+                // The CPU's grouped extremes of floats depend on where NaN comes in, and do not know infinities
+                // (a group of -inf alone has the smallest finite number as its maximum): both are left out.
                 "f32" | "f64" => {
-                    let number = format!("CASE WHEN {a} < CAST('inf' AS DOUBLE) THEN {a} END");
+                    let number = format!("CASE WHEN abs({a}) < 1e30 THEN {a} END");
                     format!("min({number}), max({number})")
                 }
                 _ => format!("min({a}), max({a})"),
