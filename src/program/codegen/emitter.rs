@@ -156,7 +156,18 @@ pub fn ten_to(n: u32) -> u128 {
 pub const I64_BOUND: u128 = i64::MAX as u128;
 pub const I128_BOUND: u128 = i128::MAX as u128;
 
-/// Collects the source of one module.
+/// The modules of a pipeline. Each is compiled when it is first called: nobody waits for what a run does not need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModuleOf {
+    /// Reads the input.
+    Input = 0,
+    /// Writes what was gathered.
+    Output = 1,
+    /// Serves runs that are short of memory.
+    Relief = 2,
+}
+
+/// Collects the source of a pipeline's modules.
 pub struct Emitter {
     input: SchemaRef,
     /// Declarations outside of `P`, after the parameters.
@@ -164,7 +175,7 @@ pub struct Emitter {
     /// The members of `P`.
     pub functions: String,
     /// The entry points of each module, after `P`.
-    entries: [Vec<(&'static str, String)>; 2],
+    entries: [Vec<(&'static str, String)>; 3],
     params: Vec<(String, Param)>,
     pool: Vec<u8>,
     sites: Vec<String>,
@@ -180,7 +191,7 @@ impl Emitter {
             input: input.clone(),
             text: String::new(),
             functions: String::new(),
-            entries: [vec![], vec![]],
+            entries: [vec![], vec![], vec![]],
             params: vec![],
             pool: vec![],
             sites: vec![],
@@ -230,10 +241,9 @@ impl Emitter {
         (modules, self.params.into_iter().map(|(_, param)| param).collect(), self.pool, self.sites)
     }
 
-    /// Adds the entry point `name`, which runs the template `body`. Those that are `rare` go to a module of their own,
-    /// so that nobody waits for the compilation of what most runs do not call.
-    pub fn entry(&mut self, name: &'static str, body: impl Into<String>, rare: bool) {
-        self.entries[rare as usize].push((name, body.into()));
+    /// Adds the entry point `name`, which runs the template `body`, to a module.
+    pub fn entry(&mut self, module: ModuleOf, name: &'static str, body: impl Into<String>) {
+        self.entries[module as usize].push((name, body.into()));
     }
 
     /// Begins a member function of `P`: `head` is its return type, or `void`, and name.
