@@ -14,27 +14,27 @@ const DEFAULT_STREAM: Handle = std::ptr::null_mut();
 
 driver_api! {
     fn cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: usize) {
-        Copy::new(to as usize, from as usize, bytes).to_device().now()?;
+        Copy::new(to as usize, from as usize, bytes).into_device_memory().now()?;
     }
 
     fn cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: Handle) {
-        Copy::new(to as usize, from as usize, bytes).to_device().on(stream)?;
+        Copy::new(to as usize, from as usize, bytes).into_device_memory().on(stream)?;
     }
 
     fn cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usize) {
-        Copy::new(to as usize, from as usize, bytes).from_device().now()?;
+        Copy::new(to as usize, from as usize, bytes).out_of_device_memory().now()?;
     }
 
     fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, stream: Handle) {
-        Copy::new(to as usize, from as usize, bytes).from_device().on(stream)?;
+        Copy::new(to as usize, from as usize, bytes).out_of_device_memory().on(stream)?;
     }
 
     fn cuMemcpyDtoD_v2(to: u64, from: u64, bytes: usize) {
-        Copy::new(to as usize, from as usize, bytes).to_device().from_device().now()?;
+        Copy::new(to as usize, from as usize, bytes).into_device_memory().out_of_device_memory().now()?;
     }
 
     fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: Handle) {
-        Copy::new(to as usize, from as usize, bytes).to_device().from_device().on(stream)?;
+        Copy::new(to as usize, from as usize, bytes).into_device_memory().out_of_device_memory().on(stream)?;
     }
 
     fn cuMemcpy(to: u64, from: u64, bytes: usize) {
@@ -48,7 +48,7 @@ driver_api! {
     fn cuMemcpyPeer(to: u64, to_context: Handle, from: u64, from_context: Handle, bytes: usize) {
         check_owner(to, to_context, bytes)?;
         check_owner(from, from_context, bytes)?;
-        Copy::new(to as usize, from as usize, bytes).to_device().from_device().now()?;
+        Copy::new(to as usize, from as usize, bytes).into_device_memory().out_of_device_memory().now()?;
     }
 
     fn cuMemcpyPeerAsync(
@@ -61,7 +61,7 @@ driver_api! {
     ) {
         check_owner(to, to_context, bytes)?;
         check_owner(from, from_context, bytes)?;
-        Copy::new(to as usize, from as usize, bytes).to_device().from_device().on(stream)?;
+        Copy::new(to as usize, from as usize, bytes).into_device_memory().out_of_device_memory().on(stream)?;
     }
 
     fn cuMemsetD8_v2(to: u64, value: c_uchar, count: usize) {
@@ -103,11 +103,11 @@ impl Copy {
         Copy { to, from, bytes, to_device: false, from_device: false }
     }
 
-    fn to_device(self) -> Copy {
+    fn into_device_memory(self) -> Copy {
         Copy { to_device: true, ..self }
     }
 
-    fn from_device(self) -> Copy {
+    fn out_of_device_memory(self) -> Copy {
         Copy { from_device: true, ..self }
     }
 
