@@ -4,7 +4,7 @@
 use super::memory::{Kind, Memory};
 use super::module::{Function, Module};
 use super::status::{self, Outcome, Status};
-use super::stream::{Event, Operation, Stream};
+use super::stream::{self, Event, Operation, Stream};
 use crate::exec;
 use crate::settings::settings;
 use std::cell::RefCell;
@@ -217,7 +217,8 @@ impl State {
         for address in self.memory.addresses(|a| a.is_device() && a.device == ordinal) {
             self.memory.free(address);
         }
-        self.streams.retain(|_, stream| stream.device != ordinal);
+        self.streams.retain(|key, stream| stream.device != ordinal || stream::is_default(*key));
+        self.streams.values_mut().filter(|stream| stream.device == ordinal).for_each(Stream::abandon);
         self.events.retain(|_, event| event.device != ordinal);
         let gone: Vec<usize> = self
             .modules

@@ -4,6 +4,7 @@
 //! returns when it is done; with pinned memory both happen when the copy runs.
 
 use super::driver_api;
+use crate::driver::memory::InUse;
 use crate::driver::state::{Handle, State, current_device, device_of, state};
 use crate::driver::status::{self, Outcome};
 use crate::driver::stream;
@@ -142,14 +143,11 @@ impl Copy {
         let staged =
             from_pageable.then(|| unsafe { std::slice::from_raw_parts(from as *const u8, bytes) }.to_vec());
         let operation = move || {
-            // In lazy mode the memory may have been freed since.
-            for (address, is_known) in [(to, !to_pageable), (from, !from_pageable)] {
-                if is_known && !still_holds(device, address, bytes, "copy") {
-                    return;
-                }
-            }
+            let known = [(to, !to_pageable), (from, !from_pageable)];
+            let known = known.into_iter().filter(|(_, is_known)| *is_known).map(|(address, _)| address);
+            let Some(_in_use) = hold(device, known, bytes) else { return };
             let source = staged.as_ref().map_or(from as *const u8, |staged| staged.as_ptr());
-            // SAFETY: both ranges were just found to be live, or are the caller's.
+            // SAFETY: both ranges are held, or are the caller's.
             unsafe { std::ptr::copy(source, to as *mut u8, bytes) };
         };
         stream::submit(key, Arc::new(operation))?;
@@ -179,15 +177,19 @@ fn check_range(
     Err(status::INVALID_VALUE)
 }
 
-/// Whether a range is still allocated when the work on it runs; if not, that is the device's fault.
-fn still_holds(device: usize, address: usize, bytes: usize, what: &str) -> bool {
+/// Holds ranges in place while work uses them. In lazy mode they may have been freed since the work was
+/// queued, which is the device's fault then.
+fn hold(device: usize, addresses: impl Iterator<Item = usize>, bytes: usize) -> Option<InUse> {
     let mut state = state();
-    if state.memory.holding_range(address, bytes).is_some() {
-        return true;
+    for address in addresses {
+        if state.memory.holding_range(address, bytes).is_none() {
+            let place = state.memory.describe(address);
+            let message = format!("copy or fill at address {address:#x}, which is {place}");
+            state.fault(device, status::ILLEGAL_ADDRESS, message);
+            return None;
+        }
     }
-    let place = state.memory.describe(address);
-    state.fault(device, status::ILLEGAL_ADDRESS, format!("{what} at address {address:#x}, which is {place}"));
-    false
+    Some(state.memory.hold())
 }
 
 /// Checks that memory belongs to the context that the caller says.
@@ -231,13 +233,10 @@ fn fill<T: std::marker::Copy + Send + Sync + 'static>(
         check_range(&mut state, device, to, bytes, true)?;
         (key, device)
     };
-    stream::submit(
-        key,
-        Arc::new(move || {
-            if still_holds(device, to, bytes, "fill") {
-                // SAFETY: the range was just found to be live, and is aligned.
-                unsafe { std::slice::from_raw_parts_mut(to as *mut T, count) }.fill(value);
-            }
-        }),
-    )
+    let operation = move || {
+        let Some(_in_use) = hold(device, std::iter::once(to), bytes) else { return };
+        // SAFETY: the range is held, and aligned.
+        unsafe { std::slice::from_raw_parts_mut(to as *mut T, count) }.fill(value);
+    };
+    stream::submit(key, Arc::new(operation))
 }

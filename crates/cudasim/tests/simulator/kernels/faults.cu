@@ -22,7 +22,7 @@ extern "C" __global__ void uninitialized_shared(unsigned char* out) {
   out[threadIdx.x] = threadIdx.x & 1 ? fixed[threadIdx.x] : dynamic[threadIdx.x];
 }
 extern "C" __global__ void past_dynamic_shared(unsigned* out) {
-  extern __shared__ unsigned dynamic[];
-  dynamic[1 << 14] = 1;
-  out[0] = dynamic[0];
+  extern __shared__ unsigned words[];
+  words[1 << 14] = 1;
+  out[0] = words[0];
 }
