@@ -27,11 +27,11 @@ pub struct Config {
     pub memory_bytes: usize,
     /// Whether work runs only when something waits for it.
     pub lazy: bool,
-    /// CPU threads that run blocks; 0 for one per core.
+    /// CPU threads that run blocks; 0 for what `CUDASIM_THREADS` says, else one per core.
     pub threads: usize,
     /// How long a kernel may run.
     pub timeout: Duration,
-    /// Where compiled kernels are kept; beside the library if absent.
+    /// Where compiled kernels are kept; what `CUDASIM_CACHE` says, else beside the library, if absent.
     pub cache: Option<PathBuf>,
     /// The C++ compiler; `CUDASIM_CXX`, else `g++`, if absent.
     pub compiler: Option<PathBuf>,
