@@ -254,7 +254,8 @@ fn title(allocation: &Allocation) -> String {
         Kind::Device | Kind::Managed => {
             format!("an allocation of {bytes} bytes of device {}", allocation.device)
         }
-        Kind::Pinned | Kind::Registered => format!("a pinned allocation of {bytes} bytes"),
+        Kind::Pinned => format!("a pinned allocation of {bytes} bytes"),
+        Kind::Registered => format!("registered host memory of {bytes} bytes"),
         Kind::Global => format!("a module's variable of {bytes} bytes"),
     }
 }

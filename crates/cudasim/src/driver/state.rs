@@ -1,7 +1,7 @@
 //! All that the simulated driver remembers, behind one lock. Kernels, copies and host functions run
 //! without the lock, so whatever they need is taken out first.
 
-use super::memory::{Kind, Memory};
+use super::memory::{Allocation, Kind, Memory};
 use super::module::{Function, Module};
 use super::status::{self, Outcome, Status};
 use super::stream::{self, Event, Operation, Stream};
@@ -202,7 +202,7 @@ impl State {
     }
 
     /// Whether kernels of `device` may use an allocation of another one.
-    pub fn is_accessible(&self, device: usize, allocation: &super::memory::Allocation) -> bool {
+    pub fn is_accessible(&self, device: usize, allocation: &Allocation) -> bool {
         if !allocation.is_device() && allocation.kind != Kind::Global || allocation.device == device {
             return true;
         }
@@ -214,7 +214,9 @@ impl State {
 
     /// Destroys all that belongs to a device's context, queued work included, and forgets its faults.
     pub fn reset_context(&mut self, ordinal: usize) {
-        for address in self.memory.addresses(|a| a.is_device() && a.device == ordinal) {
+        // Registrations end with the context, and their memory may be somebody else's next.
+        let ends = |a: &Allocation| a.device == ordinal && (a.is_device() || a.kind == Kind::Registered);
+        for address in self.memory.addresses(ends) {
             self.memory.free(address);
         }
         self.streams.retain(|key, stream| stream.device != ordinal || stream::is_default(*key));

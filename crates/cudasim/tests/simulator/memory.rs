@@ -175,3 +175,23 @@ fn pinned_memory_and_pointers_are_told_apart() {
         result::free_host(pinned).unwrap();
     }
 }
+
+#[test]
+fn a_registration_ends_with_the_context() {
+    let harness = harness();
+    let memory = vec![0u8; 4096];
+    let at = memory.as_ptr() as u64;
+    let kind = || {
+        let mut kind = 0u32;
+        let attribute = sys::CUpointer_attribute::CU_POINTER_ATTRIBUTE_MEMORY_TYPE;
+        // SAFETY: the attribute is a 32-bit number.
+        unsafe { sys::cuPointerGetAttribute((&raw mut kind).cast(), attribute, at) }.result().map(|()| kind)
+    };
+    let context = harness.context(0);
+    context.bind_to_thread().unwrap();
+    // SAFETY: the memory outlives the registration.
+    unsafe { sys::cuMemHostRegister_v2(at as *mut _, 4096, 0) }.result().unwrap();
+    assert_eq!(kind(), Ok(1));
+    drop(context);
+    assert_fails(kind(), INVALID_VALUE);
+}
