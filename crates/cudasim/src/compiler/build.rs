@@ -70,14 +70,13 @@ impl Options {
             standard: "-std=c++17".to_string(),
             preprocessor: Vec::new(),
         };
-        let mut words = options.iter().flat_map(|option| option.split_whitespace());
+        let mut words = options.iter();
         while let Some(word) = words.next() {
             let (name, value) = match word.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_string())),
-                None => (word, None),
+                None => (word.as_str(), None),
             };
-            let mut argument =
-                || value.clone().or_else(|| words.next().map(String::from)).unwrap_or_default();
+            let mut argument = || value.clone().or_else(|| words.next().cloned()).unwrap_or_default();
             match name {
                 "--gpu-architecture" | "-arch" => {
                     let architecture = argument();
