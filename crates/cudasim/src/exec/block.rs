@@ -5,7 +5,10 @@
 //! Kernels call back through the functions at the end of this file. Each borrows the worker only while
 //! it decides what to do and switches after the borrow has ended, because another fiber borrows it next.
 
-use super::abi::{Dim3, KernelCall, KernelContext, Runtime, ThreadState};
+use super::abi::{
+    Dim3, KernelCall, KernelContext, Runtime, ThreadState, VIOLATION_MISALIGNED, VIOLATION_OUT_OF_BOUNDS,
+    VIOLATION_SHIFT,
+};
 use super::fault::{Fault, FaultKind};
 use super::fiber::{self, SharedMemory, Stack, StackPointer};
 use super::warp::{Lanes, WarpOp};
@@ -20,7 +23,7 @@ pub const SHARED_POISON: u8 = 0xA5;
 const WARP: usize = 32;
 
 /// The table that compiled kernels call back through.
-pub static RUNTIME: Runtime = Runtime { barrier, warp, yield_now, trap, protect };
+pub static RUNTIME: Runtime = Runtime { barrier, warp, yield_now, trap, protect, violation };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -598,6 +601,34 @@ unsafe extern "C" fn trap(worker: *mut Worker, why: *const c_char) {
         let why = CStr::from_ptr(why).to_string_lossy().into_owned();
         with_worker(worker, |w| {
             w.fault = Some(w.fault_here(FaultKind::Trap(why)));
+            Decision::Abandon { to: w.main }
+        });
+    }
+}
+
+unsafe extern "C" fn violation(
+    worker: *mut Worker,
+    kind: u32,
+    file: *const c_char,
+    line: u32,
+    type_name: *const c_char,
+    detail: u64,
+) {
+    // SAFETY: kernels pass their context's worker, and the compiler's own strings.
+    unsafe {
+        let text = |pointer| CStr::from_ptr(pointer).to_string_lossy();
+        let place = format!("{}:{line}", text(file));
+        let type_name = text(type_name).into_owned();
+        with_worker(worker, |w| {
+            let kind = match kind {
+                VIOLATION_MISALIGNED => FaultKind::Misaligned { address: detail as usize, type_name, place },
+                VIOLATION_OUT_OF_BOUNDS => FaultKind::OutOfBounds { index: detail as i64, type_name, place },
+                VIOLATION_SHIFT => {
+                    FaultKind::Trap(format!("{place}: shift of {type_name} by {}", detail as i64))
+                }
+                _ => FaultKind::Trap(format!("{place}: division of {type_name} by zero")),
+            };
+            w.fault = Some(w.fault_here(kind));
             Decision::Abandon { to: w.main }
         });
     }

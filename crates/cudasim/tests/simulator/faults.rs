@@ -90,7 +90,7 @@ fn other_faults_of_a_kernel_have_their_codes() {
 
     launch!(stream, kernel("divide"), shape(1, 1), &1i32, &0i32, &mut out).unwrap();
     assert_fails(stream.synchronize(), CUresult::CUDA_ERROR_LAUNCH_FAILED);
-    harness.assert_reported("division by zero");
+    harness.assert_reported("division of 'int' by zero");
     harness.simulator.reset();
 
     launch!(stream, kernel("recurse"), shape(1, 1), &mut out, &100_000i32).unwrap();
@@ -106,6 +106,56 @@ fn other_faults_of_a_kernel_have_their_codes() {
     // The simulator itself is unharmed.
     launch!(stream, kernel("divide"), shape(1, 1), &12i32, &4i32, &mut out).unwrap();
     assert_eq!(stream.clone_dtoh(&out).unwrap(), [3]);
+}
+
+#[test]
+fn rules_that_the_compiler_checks_name_the_line() {
+    let harness = harness();
+    let context = harness.context(0);
+    let stream = context.default_stream();
+    let module = load(&context, KERNELS);
+    let input = stream.alloc_zeros::<u32>(64).unwrap();
+    let mut out = stream.alloc_zeros::<u32>(16).unwrap();
+    let mut run = |name: &str, offset: u32, code: CUresult, message: &str| {
+        let kernel = module.load_function(name).unwrap();
+        match name {
+            "shift" => launch!(stream, kernel, shape(1, 1), &1u32, &offset, &mut out),
+            "past_fixed_shared" => launch!(stream, kernel, shape(1, 1), &offset, &mut out),
+            _ => launch!(stream, kernel, shape(1, 1), &input, &offset, &mut out),
+        }
+        .unwrap();
+        if code == CUresult::CUDA_SUCCESS {
+            stream.synchronize().unwrap();
+            return;
+        }
+        assert_fails(stream.synchronize(), code);
+        harness.assert_reported("default_program:");
+        harness.assert_reported(message);
+        harness.simulator.reset();
+    };
+    let misaligned = CUresult::CUDA_ERROR_MISALIGNED_ADDRESS;
+    run("load_wide", 8, CUresult::CUDA_SUCCESS, "");
+    run("load_wide", 4, misaligned, "misaligned access to");
+    run("load_vector", 4, CUresult::CUDA_SUCCESS, "");
+    run("load_vector", 2, misaligned, "uint4");
+    run("past_fixed_shared", 63, CUresult::CUDA_SUCCESS, "");
+    run("past_fixed_shared", 64, CUresult::CUDA_ERROR_ILLEGAL_ADDRESS, "index 64 is outside of");
+    run("shift", 31, CUresult::CUDA_SUCCESS, "");
+    run("shift", 32, CUresult::CUDA_ERROR_LAUNCH_FAILED, "by 32");
+}
+
+#[test]
+fn a_fault_of_one_block_ends_those_that_wait_for_it() {
+    let harness = harness();
+    let context = harness.context(0);
+    let stream = context.default_stream();
+    let kernel = function(&context, KERNELS, "one_block_faults");
+    let mut flag = stream.alloc_zeros::<u32>(1).unwrap();
+    let started = std::time::Instant::now();
+    launch!(stream, kernel, shape(64, 256), &mut flag).unwrap();
+    assert_fails(stream.synchronize(), CUresult::CUDA_ERROR_LAUNCH_FAILED);
+    harness.assert_reported("__trap()");
+    assert!(started.elapsed() < std::time::Duration::from_secs(2));
 }
 
 #[test]

@@ -26,3 +26,20 @@ extern "C" __global__ void past_dynamic_shared(unsigned* out) {
   words[1 << 14] = 1;
   out[0] = words[0];
 }
+
+extern "C" __global__ void load_wide(const unsigned char* bytes, unsigned offset, unsigned long long* out) {
+  out[0] = *(const unsigned long long*)(bytes + offset);
+}
+extern "C" __global__ void load_vector(const unsigned* words, unsigned offset, uint4* out) {
+  out[0] = *(const uint4*)(words + offset);
+}
+extern "C" __global__ void past_fixed_shared(unsigned index, unsigned* out) {
+  __shared__ unsigned values[64];
+  values[index] = 1;
+  out[0] = values[0];
+}
+extern "C" __global__ void shift(unsigned value, unsigned count, unsigned* out) { out[0] = value << count; }
+extern "C" __global__ void one_block_faults(unsigned* flag) {
+  if (blockIdx.x == 0) __trap();
+  while (*(volatile unsigned*)flag == 0) {}
+}
