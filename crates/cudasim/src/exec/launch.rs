@@ -1,8 +1,9 @@
 //! Spreads the blocks of a launch over CPU threads, and watches that it ends.
 
 use super::abi::{Attach, Dim3, KernelCall};
-use super::block::{self, BlockTask, RUNTIME, SHARED_POISON};
+use super::block::{self, BlockTask, SHARED_POISON};
 use super::fault::{self, Fault, FaultKind};
+use super::runtime::RUNTIME;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
