@@ -11,7 +11,7 @@ use swath::tpch::table::Table;
 const SCALE_FACTOR: f64 = 0.01;
 
 async fn session(fallback: Fallback) -> Session {
-    cudasim::load(cudasim::Config::default());
+    crate::simulator::simulator();
     let folder = std::env::temp_dir().join("swath-test-tpch-0.01");
     generate(&folder, SCALE_FACTOR, 2, &Stop::default()).expect("generates");
     let session = Session::with_config(Config {
