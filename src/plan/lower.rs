@@ -37,19 +37,17 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
-use super::aggregate::{fuse, translate_aggregate};
-use super::chain::{self, ChainStep, Step, ends_in_partial, row_bytes};
+use super::aggregate::fuse;
+use super::chain::{self, ChainStep, Step, ends_in_partial, row_bytes, translate_step};
 use super::cost::{
     Certainty, ChainSize, CostModel, Decision, Estimate, GROUPS_SHARE_GUESS, ROWS_GUESS, StepSize,
 };
 use super::device_exec::DeviceExec;
 use super::engine::{Engine, SwathOptions};
-use super::expression::translate;
 use super::resident::ResidentScanExec;
 use crate::config::Placement;
 use crate::error::{Error, Result};
 use crate::observe::FallbackReceipt;
-use crate::program::{Expr, Phase};
 
 /// Sorts of at most this many rows stay on the CPU even under `swath.placement = device`.
 pub const SMALL_SORT_ROWS: f64 = 1048576.0;
@@ -215,8 +213,8 @@ impl Lowering<'_> {
             let child_need = Need::of_child(node, need, 0);
             let input = only_child(node)?.schema();
             let child = self.visit(only_child(node)?, child_need)?;
-            return match translated.and_then(|step| step.check(&input).map(|()| step)) {
-                Ok(step) => self.extend(node, step, child).map(Visited::Open),
+            return match translated.and_then(|(step, pending)| step.check(&input).map(|()| (step, pending))) {
+                Ok((step, pending)) => self.extend(node, step, pending, child).map(Visited::Open),
                 Err(error) => {
                     let child = self.close(child, child_need)?;
                     let host = replace_children_if_necessary(node.clone(), vec![child])?;
@@ -237,7 +235,13 @@ impl Lowering<'_> {
     }
 
     /// Puts `step`, which `node` became, on top of what its input became.
-    fn extend(&mut self, node: &Arc<dyn ExecutionPlan>, mut step: Step, child: Visited) -> PlanResult<Chain> {
+    fn extend(
+        &mut self,
+        node: &Arc<dyn ExecutionPlan>,
+        mut step: Step,
+        pending: bool,
+        child: Visited,
+    ) -> PlanResult<Chain> {
         let mut chain = match child {
             Visited::Open(chain) => chain,
             Visited::Plan(child) => {
@@ -267,7 +271,7 @@ impl Lowering<'_> {
             row_bytes_out: row_bytes(host.schema().fields()),
         };
         chain.exchanges.clear();
-        chain.steps.push(ChainStep { step, host, size });
+        chain.steps.push(ChainStep { step, pending, host, size });
         Ok(chain)
     }
 
@@ -324,10 +328,9 @@ impl Lowering<'_> {
         }
         let rows_out = chain.rows_out();
         let last = chain.steps.last().map(|step| step.host.clone()).unwrap_or_else(|| whole.clone());
-        let operators = chain.steps.iter().map(|step| describe(step)).collect();
         let device: Arc<dyn ExecutionPlan> = Arc::new(DeviceExec::new(
             plan,
-            operators,
+            chain.steps.clone(),
             chain.leaf.clone(),
             last,
             decision.clone(),
@@ -494,38 +497,6 @@ impl Lowering<'_> {
     }
 }
 
-/// Answers `node` as a step, the reason why it has no device form, or `None` where no step is like it.
-fn translate_step(node: &Arc<dyn ExecutionPlan>) -> Option<Result<Step>> {
-    if let Some(filter) = node.downcast_ref::<FilterExec>() {
-        return Some(translate_filter(filter));
-    }
-    if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
-        let input = projection.input().schema();
-        let exprs = projection.expr().iter().map(|projected| translate(&projected.expr, &input));
-        return Some(exprs.collect::<Result<_>>().map(|exprs| Step::Project { exprs }));
-    }
-    if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
-        return Some(translate_aggregate(aggregate).map(Step::Aggregate));
-    }
-    None
-}
-
-fn translate_filter(filter: &FilterExec) -> Result<Step> {
-    if filter.fetch().is_some() {
-        return Err(Error::unsupported("no device form of a limit inside a filter"));
-    }
-    let input = filter.input().schema();
-    let predicate = translate(filter.predicate(), &input)?;
-    let kept = filter.projection().as_ref().map(|kept| {
-        let column = |&index: &usize| {
-            let field = input.field(index);
-            Expr::column(index, field.data_type().clone(), field.is_nullable())
-        };
-        kept.iter().map(column).collect()
-    });
-    Ok(Step::Filter { predicate, kept })
-}
-
 /// Finds out whether the rows around `chain` allow a device node in its place.
 fn fits_device(chain: &Chain, need: Need) -> Result<()> {
     if chain.leaf.boundedness().is_unbounded() {
@@ -566,34 +537,6 @@ pub fn resident_scan(leaf: &Arc<dyn ExecutionPlan>) -> Option<&ResidentScanExec>
     match leaf.downcast_ref::<CooperativeExec>() {
         Some(cooperative) => resident_scan(cooperative.input()),
         None => leaf.downcast_ref::<ResidentScanExec>(),
-    }
-}
-
-/// Writes a step on one line, for `EXPLAIN`.
-fn describe(step: &ChainStep) -> String {
-    match &step.step {
-        Step::Filter { predicate, .. } => format!("filter {predicate}"),
-        Step::Project { exprs } => {
-            let exprs: Vec<_> = exprs.iter().map(Expr::to_string).collect();
-            format!("project [{}]", exprs.join(", "))
-        }
-        Step::Aggregate(aggregation) => {
-            let keys: Vec<_> = aggregation.keys.iter().map(Expr::to_string).collect();
-            let aggregates: Vec<_> = aggregation
-                .aggregates
-                .iter()
-                .map(|one| {
-                    let args: Vec<_> = one.args.iter().map(Expr::to_string).collect();
-                    format!("{}({})", format!("{:?}", one.function).to_lowercase(), args.join(", "))
-                })
-                .collect();
-            let phase = match aggregation.phase {
-                Phase::Single => "",
-                Phase::Partial => "partial ",
-                Phase::Final => "final ",
-            };
-            format!("{phase}aggregate by [{}] of [{}]", keys.join(", "), aggregates.join(", "))
-        }
     }
 }
 

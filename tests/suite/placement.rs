@@ -256,7 +256,7 @@ async fn explain_in_sql_shows_place_cost_and_reason() {
         fixture.run("EXPLAIN SELECT k, sum(m) FROM t WHERE id > 10 GROUP BY k").await.expect("explains");
     assert!(text.contains("PlacementExec: placement=device, fallback=allow"), "{text}");
     assert!(text.contains("place=gpu:0") && text.contains("cost=") && text.contains("reason="), "{text}");
-    assert!(text.contains("filter (#0 > 10)"), "{text}");
+    assert!(text.contains("FilterExec: id@0 > 10"), "{text}");
     let (text, _) =
         fixture.run("EXPLAIN ANALYZE SELECT sum(m) FROM t WHERE id > 10").await.expect("explains");
     assert!(text.contains("kernels_launched="), "{text}");
