@@ -403,6 +403,110 @@ async fn dropping_a_query_frees_the_device() {
     assert!(rows.contains("20000"), "{rows}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn joins_above_keep_their_partitions_and_orders() {
+    let fixture = Fixture::new(Placement::Device, Fallback::Allow);
+    let host = Fixture::new(Placement::Host, Fallback::Allow);
+    let queries = [
+        // Both sides partitioned by their key: one an aggregate, one a filter.
+        "SELECT a.g, a.n, b.id FROM (SELECT id % 50 AS g, count(*) AS n FROM t GROUP BY id % 50) a \
+         JOIN t b ON a.g = b.id WHERE b.x > 1 ORDER BY a.g",
+        "SELECT a.g, a.n, b.n AS m FROM (SELECT id % 50 AS g, count(*) AS n FROM t GROUP BY id % 50) a \
+         JOIN (SELECT id % 70 AS g, count(*) AS n FROM t GROUP BY id % 70) b ON a.g = b.g ORDER BY a.g",
+        "SELECT id, lag(id) OVER (PARTITION BY k ORDER BY id) AS before FROM t WHERE id % 10 = 1 ORDER BY id",
+        "SELECT g, n FROM (SELECT id % 50 AS g, count(*) AS n FROM t GROUP BY id % 50) \
+         UNION ALL SELECT id, k FROM t WHERE id < 20 ORDER BY g, n",
+        "SELECT id FROM t WHERE id < 30 INTERSECT SELECT id FROM t WHERE id > 20 ORDER BY id",
+        "SELECT id, m FROM t WHERE m = (SELECT max(m) FROM t WHERE k = 3)",
+        "SELECT k, count(*) AS n FROM t GROUP BY k HAVING count(*) > (SELECT avg(id) / 5 FROM t) ORDER BY k",
+        "SELECT id FROM t WHERE k IN (SELECT id FROM t WHERE id < 3) AND id < 50 ORDER BY id",
+        "SELECT a.id, b.v FROM t a LEFT JOIN t b ON a.id = b.id * 2 AND b.k = 1 WHERE a.id < 40 ORDER BY a.id",
+        "SELECT id FROM t WHERE id > 7 ORDER BY id LIMIT 5 OFFSET 2",
+    ];
+    for prefer_hash_join in ["true", "false"] {
+        for session in [&fixture, &host] {
+            session.set("datafusion.optimizer.prefer_hash_join", prefer_hash_join).await;
+            // Whatever the sizes: partitioned joins.
+            session.set("datafusion.optimizer.hash_join_single_partition_threshold", "0").await;
+            session.set("datafusion.optimizer.hash_join_single_partition_threshold_rows", "0").await;
+        }
+        for sql in queries {
+            let plan = fixture.plan(sql).await.expect("plans");
+            let text = plan::explain(&plan, &fixture.engine);
+            let (rows, receipt) =
+                fixture.run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}\n{text}"));
+            assert_eq!(rows, host.run(sql).await.expect("the CPU does it").0, "{sql}\n{text}");
+            assert!(device_nodes(&plan) > 0 && receipt.totals.kernels_launched > 0, "{sql}\n{text}");
+            let invalid = receipt.fallbacks.iter().find(|fallback| fallback.operator == "query");
+            assert_eq!(invalid, None, "{sql}\n{text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_counted_on_is_kept() {
+    let fixture = Fixture::new(Placement::Device, Fallback::Allow);
+    let order = |column: &str| vec![vec![datafusion::prelude::col(column).sort(true, false)]];
+    for (name, partitions) in [("one", 1), ("three", 3)] {
+        let rows = 3000 / partitions;
+        let partition = |number: i64| {
+            vec![batch(number * rows..number * rows + 400), batch(number * rows + 400..(number + 1) * rows)]
+        };
+        let schema = batch(0..0).schema();
+        let table = MemTable::try_new(schema, (0..partitions).map(partition).collect()).expect("batches fit");
+        let sorted = table.with_sort_order(order("id"));
+        fixture.context.register_table(name, Arc::new(sorted)).expect("registers");
+    }
+    for table in ["one", "three"] {
+        for sql in [
+            format!("SELECT id, m FROM {table} WHERE k = 3 ORDER BY id"),
+            format!("SELECT id, count(*) AS n FROM {table} WHERE k = 3 GROUP BY id ORDER BY id"),
+            format!("SELECT id, sum(m) OVER (ORDER BY id) AS n FROM {table} WHERE k = 3"),
+        ] {
+            let (rows, _) = fixture.run(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            let ids: Vec<i64> =
+                rows.lines().filter_map(|line| line.split('|').nth(1)?.trim().parse().ok()).collect();
+            assert!(ids.len() > 300 && ids.is_sorted(), "{sql}\n{rows}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_needs_the_cpu_falls_back_while_running() {
+    let fixture = Fixture::new(Placement::Device, Fallback::Allow);
+    let text = "CREATE TABLE names AS SELECT id, CASE WHEN id = 1234 THEN 'ärger' ELSE s END AS name FROM t";
+    fixture.context.sql(text).await.expect("creates").collect().await.expect("creates");
+    let host = Fixture::new(Placement::Host, Fallback::Allow);
+    host.context.sql(text).await.expect("creates").collect().await.expect("creates");
+    let queries = [
+        "SELECT id, upper(name) AS u FROM names WHERE id BETWEEN 1200 AND 1300 ORDER BY id",
+        "SELECT upper(name) AS u, count(*) AS n FROM names GROUP BY upper(name) ORDER BY u",
+    ];
+    for sql in queries {
+        let (rows, receipt) = fixture.run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(rows, host.run(sql).await.expect("the CPU does it").0);
+        assert_eq!(receipt.fallbacks.len(), 1, "{receipt}");
+    }
+    fixture.set("swath.fallback", "error").await;
+    for sql in queries {
+        let error = fixture.run(sql).await.expect_err("falling back is an error").to_string();
+        assert!(error.contains("swath.fallback = error"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_rows_are_errors_of_the_query() {
+    let fixture = Fixture::new(Placement::Device, Fallback::Allow);
+    for sql in ["SELECT id / (k - 3) AS q FROM t WHERE k IS NOT NULL", "SELECT sum(id / (k - 3)) AS q FROM t"]
+    {
+        let error = fixture.run(sql).await.expect_err("divides by zero").to_string();
+        assert!(error.to_lowercase().contains("zero"), "{error}");
+        let (rows, _) =
+            fixture.run("SELECT count(*) AS n FROM t WHERE id >= 0").await.expect("the next one runs");
+        assert!(rows.contains("20000"), "{rows}");
+    }
+}
+
 #[test]
 fn list_columns_have_no_device_form() {
     assert!(swath::column::Storage::of(&DataType::new_list(DataType::Int64, true)).is_none());
