@@ -26,7 +26,6 @@ use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::physical_expr::{Distribution, Partitioning};
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
@@ -44,7 +43,7 @@ use super::cost::{
 };
 use super::device_exec::DeviceExec;
 use super::engine::{Engine, SwathOptions};
-use super::resident::ResidentScanExec;
+use super::resident::resident_scan;
 use crate::config::Placement;
 use crate::error::{Error, Result};
 use crate::observe::FallbackReceipt;
@@ -530,14 +529,6 @@ fn is_aggregate_result(node: &Arc<dyn ExecutionPlan>) -> bool {
     }
     (is_exchange(node) || node.is::<ProjectionExec>() || node.is::<FilterExec>())
         && only_child(node).is_ok_and(is_aggregate_result)
-}
-
-/// Answers the scan of a pinned table, where `leaf` is one.
-pub fn resident_scan(leaf: &Arc<dyn ExecutionPlan>) -> Option<&ResidentScanExec> {
-    match leaf.downcast_ref::<CooperativeExec>() {
-        Some(cooperative) => resident_scan(cooperative.input()),
-        None => leaf.downcast_ref::<ResidentScanExec>(),
-    }
 }
 
 fn only_child(node: &Arc<dyn ExecutionPlan>) -> PlanResult<&Arc<dyn ExecutionPlan>> {

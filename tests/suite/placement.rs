@@ -353,6 +353,23 @@ async fn a_failed_launch_is_tried_again() {
         assert_eq!(rows, expected);
         assert!(receipt.fallbacks.is_empty(), "{receipt}");
     }
+    // A resident table goes with the context, and is loaded again.
+    let flat = "CREATE TABLE p AS SELECT id, k, s, m FROM t";
+    fixture.context.sql(flat).await.expect("creates").collect().await.expect("creates");
+    plan::pin(&fixture.engine, &fixture.context, "p").await.expect("pins");
+    for sql in queries.map(|sql| sql.replace("FROM t", "FROM p")) {
+        let (expected, _) = fixture.run(&sql).await.expect("runs");
+        fixture.simulator.fail_launch_in(0, 1);
+        let (rows, receipt) = fixture.run(&sql).await.expect("a second try helps");
+        assert_eq!(rows, expected);
+        assert!(receipt.fallbacks.is_empty(), "{receipt}");
+    }
+    // A device that fails again and again is given up.
+    fixture.simulator.lose_device(0);
+    for sql in queries {
+        let (rows, _) = fixture.run(sql).await.expect("the CPU does it");
+        assert!(rows.lines().count() > 4, "{rows}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
