@@ -30,7 +30,7 @@ DEVICE u64 mix(u64 h) {  // the finalizer of MurmurHash3
     return h ^ (h >> 33);
 }
 DEVICE u64 hash_word(u64 hash, u64 word) { return mix(hash ^ (word + 0x9e3779b97f4a7c15ull + (hash << 6) + (hash >> 2))); }
-DEVICE u64 hash_string(u64 hash, const Str& s) {
+static __device__ __noinline__ u64 hash_string(u64 hash, const Str& s) {
     u64 word = 0;
     for (u32 i = 0; i < s.length; i++) {
         word = (word << 8) | byte_at(s, i);

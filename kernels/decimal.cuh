@@ -78,3 +78,10 @@ DEVICE bool to_i128(f64 v, i128& out) {
     out = (b >> 63) ? -(i128)m : (i128)m;
     return true;
 }
+
+// sum·scale / count, truncated, without the overflow of the product; false if it does not stay below the limit.
+static __device__ __noinline__ bool average(i128 sum, u64 count, i128 scale, i128 limit, i128& out) {
+    i128 whole = divide(sum, (i128)count), rest = sum - whole * (i128)count;
+    if (multiply_overflows(whole, scale, out)) return false;
+    return !add_overflows(out, divide(rest * scale, (i128)count), out) && fits_precision(out, limit);
+}

@@ -86,6 +86,9 @@ DEVICE u64 ordered(f32 v) {
     u32 b = bits_of(v);
     return (b >> 31) ? (u32)~b : (u64)(b | (1u << 31));
 }
+// SQL compares and groups -0.0 as 0.0.
+DEVICE f64 positive_zero(f64 v) { return v == 0 ? 0.0 : v; }
+DEVICE f32 positive_zero(f32 v) { return v == 0 ? 0.0f : v; }
 DEVICE u128 ordered(i128 v) { return (u128)v ^ ((u128)1 << 127); }
 
 template <class T> struct Unordered {

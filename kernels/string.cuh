@@ -7,14 +7,14 @@ DEVICE u8 byte_at(const Str& s, u32 i) {
     return c;
 }
 
-DEVICE bool is_ascii(const Str& s) {
+static __device__ __noinline__ bool is_ascii(const Str& s) {
     for (u32 i = 0; i < s.length; i++)
         if (s.data[i] & 0x80) return false;
     return true;
 }
 
 // Negative, zero or positive, by bytes: the order of UTF-8 code points.
-DEVICE i32 compare(const Str& a, const Str& b) {
+static __device__ __noinline__ i32 compare(const Str& a, const Str& b) {
     u32 n = a.length < b.length ? a.length : b.length;
     for (u32 i = 0; i < n; i++) {
         i32 d = (i32)byte_at(a, i) - (i32)byte_at(b, i);
@@ -23,7 +23,8 @@ DEVICE i32 compare(const Str& a, const Str& b) {
     return a.length < b.length ? -1 : a.length > b.length;
 }
 
-DEVICE bool matches_at(const Str& s, u32 at, const Str& part) {
+// Not inlined, as are the other loops over bytes: a call costs less than what compiling copies does.
+static __device__ __noinline__ bool matches_at(const Str& s, u32 at, const Str& part) {
     for (u32 i = 0; i < part.length; i++)
         if (byte_at(s, at + i) != byte_at(part, i)) return false;
     return true;
@@ -42,14 +43,14 @@ DEVICE bool contains(const Str& s, const Str& p) {
 
 DEVICE bool is_continuation(u8 c) { return (c & 0xc0) == 0x80; }
 
-DEVICE u32 character_length(const Str& s) {
+static __device__ __noinline__ u32 character_length(const Str& s) {
     u32 n = 0;
     for (u32 i = 0; i < s.length; i++) n += !is_continuation(s.data[i]);
     return n;
 }
 
 // SQL substring: `start` counts characters from 1 and may be less; `count` characters from there, cut at both ends.
-DEVICE Str substring(Str s, i64 start, i64 count) {
+static __device__ __noinline__ Str substring(Str s, i64 start, i64 count) {
     i64 end = count > 0x7fffffffffffffffll - (start > 0 ? start : 0) ? 0x7fffffffffffffffll : start + count;
     i64 character = 0;
     u32 from = s.length, to = s.length, i = 0;
@@ -70,7 +71,7 @@ DEVICE Str substring(Str s, i64 start, i64 count) {
 #define LIKE_BYTE 0
 #define LIKE_ONE 1
 #define LIKE_ANY 2
-DEVICE bool like(const Str& s, const Str& pattern) {
+static __device__ __noinline__ bool like(const Str& s, const Str& pattern) {
     u32 n = pattern.length / 2, i = 0, j = 0, star = ALL_LANES, resume = 0;
     while (i < s.length) {
         u8 kind = j < n ? pattern.data[2 * j] : 3;

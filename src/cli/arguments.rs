@@ -68,8 +68,7 @@ impl SessionArguments {
     pub async fn open(&self) -> Result<Session> {
         let session = Session::with_config(self.device.config())?;
         for (key, value) in &self.options {
-            let value = value.replace('\'', "''");
-            session.sql(&format!("SET {key} = '{value}'")).await.map_err(|error| error.context("--set"))?;
+            session.set(key, value).await.map_err(|error| error.context("--set"))?;
         }
         for (name, path) in &self.tables {
             let options = TableOptions {

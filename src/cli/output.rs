@@ -4,6 +4,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::csv::WriterBuilder as CsvWriterBuilder;
@@ -13,7 +14,6 @@ use arrow::json::writer::{LineDelimited, WriterBuilder as JsonWriterBuilder};
 use arrow::util::pretty::pretty_format_batches_with_schema;
 use clap::ValueEnum;
 use datafusion::parquet::arrow::ArrowWriter;
-use datafusion::parquet::errors::ParquetError;
 use futures::TryStreamExt;
 use tempfile::NamedTempFile;
 
@@ -77,6 +77,10 @@ impl OutputFile {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !folder.is_dir() {
+            let shown = path.display();
+            return Err(Error::io(format!("cannot write '{shown}': there is no folder '{}'", folder.display())));
+        }
         let temporary = tempfile::Builder::new()
             .prefix(".swath-")
             .suffix(".partial")
@@ -157,53 +161,70 @@ async fn write_stream<W: Write + Send>(
         while stream.try_next().await?.is_some() {}
         return Ok((0, stream.receipt()));
     }
-    let mut writer = RowWriter::start(format, schema, out)?;
+    let failure = Failure::default();
+    let checked = |written: Result<(), ArrowError>| match (written, failure.take()) {
+        (_, Some(error)) => failed(error),
+        (Ok(()), None) => Ok(()),
+        (Err(error), None) => Err(Error::user(format!("cannot write the result: {error}"))),
+    };
+    let recorder = Recorder { out, failure: failure.clone() };
+    let mut writer = match RowWriter::start(format, schema, recorder) {
+        Ok(writer) => writer,
+        Err(error) => {
+            checked(Err(error))?;
+            return Err(Error::bug("a writer failed without a reason"));
+        }
+    };
     let mut rows = 0;
     while let Some(batch) = stream.try_next().await? {
         rows += batch.num_rows();
         if io::stdout().is_terminal() && format != OutputFormat::Table {
             progress.clear();
         }
-        writer.write(batch).or_else(|error| error.or_io(&failed))?;
+        checked(writer.write(batch))?;
     }
     progress.clear();
-    writer.finish().or_else(|error| error.or_io(&failed))?;
+    checked(writer.finish())?;
     Ok((rows, stream.receipt()))
 }
 
-/// A failed write: of the medium, or of a value that the format cannot hold.
-enum WriteError {
-    Io(io::Error),
-    Value(String),
-}
+/// Why writing failed. The format writers turn it into text; the exit depends on what it was.
+#[derive(Clone, Default)]
+struct Failure(Arc<Mutex<Option<io::Error>>>);
 
-impl WriteError {
-    fn or_io(self, failed: &impl Fn(io::Error) -> Result<()>) -> Result<()> {
-        match self {
-            WriteError::Io(error) => failed(error),
-            WriteError::Value(text) => Err(Error::user(text)),
-        }
+impl Failure {
+    fn take(&self) -> Option<io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl From<ArrowError> for WriteError {
-    fn from(error: ArrowError) -> Self {
-        match error {
-            ArrowError::IoError(_, error) => WriteError::Io(error),
-            other => WriteError::Value(other.to_string()),
-        }
+/// Remembers the failure of the writer that it passes bytes to.
+struct Recorder<W> {
+    out: W,
+    failure: Failure,
+}
+
+impl<W> Recorder<W> {
+    fn note<T>(&self, outcome: io::Result<T>) -> io::Result<T> {
+        outcome.inspect_err(|error| {
+            let copy = match error.raw_os_error() {
+                Some(code) => io::Error::from_raw_os_error(code),
+                None => io::Error::new(error.kind(), error.to_string()),
+            };
+            *self.failure.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
+        })
     }
 }
 
-impl From<ParquetError> for WriteError {
-    fn from(error: ParquetError) -> Self {
-        match error {
-            ParquetError::External(inner) => match inner.downcast::<io::Error>() {
-                Ok(error) => WriteError::Io(*error),
-                Err(inner) => WriteError::Value(inner.to_string()),
-            },
-            other => WriteError::Value(other.to_string()),
-        }
+impl<W: Write> Write for Recorder<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let outcome = self.out.write(bytes);
+        self.note(outcome)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let outcome = self.out.flush();
+        self.note(outcome)
     }
 }
 
@@ -215,28 +236,23 @@ enum RowWriter<W: Write + Send> {
 }
 
 impl<W: Write + Send> RowWriter<W> {
-    fn start(format: OutputFormat, schema: SchemaRef, out: W) -> Result<Self> {
+    fn start(format: OutputFormat, schema: SchemaRef, out: W) -> Result<Self, ArrowError> {
         Ok(match format {
             OutputFormat::Table => RowWriter::Table { schema, batches: Vec::new(), out },
             OutputFormat::Csv => {
                 let mut writer = CsvWriterBuilder::new().with_header(true).build(out);
                 // The header comes with the first batch, and there may be none.
-                writer
-                    .write(&RecordBatch::new_empty(schema))
-                    .map_err(|error| Error::user(format!("cannot write CSV: {error}")))?;
+                writer.write(&RecordBatch::new_empty(schema))?;
                 RowWriter::Csv(writer)
             }
             OutputFormat::Json => {
                 RowWriter::Json(JsonWriterBuilder::new().with_explicit_nulls(true).build(out))
             }
-            OutputFormat::Parquet => RowWriter::Parquet(Box::new(
-                ArrowWriter::try_new(out, schema, None)
-                    .map_err(|error| Error::user(format!("cannot write Parquet: {error}")))?,
-            )),
+            OutputFormat::Parquet => RowWriter::Parquet(Box::new(ArrowWriter::try_new(out, schema, None)?)),
         })
     }
 
-    fn write(&mut self, batch: RecordBatch) -> Result<(), WriteError> {
+    fn write(&mut self, batch: RecordBatch) -> Result<(), ArrowError> {
         match self {
             RowWriter::Table { batches, .. } => batches.push(batch),
             RowWriter::Csv(writer) => writer.write(&batch)?,
@@ -246,20 +262,20 @@ impl<W: Write + Send> RowWriter<W> {
         Ok(())
     }
 
-    fn finish(self) -> Result<(), WriteError> {
+    fn finish(self) -> Result<(), ArrowError> {
         match self {
             RowWriter::Table { schema, batches, mut out } => {
                 let table = pretty_format_batches_with_schema(schema, &batches)?;
-                writeln!(out, "{table}").and_then(|()| out.flush()).map_err(WriteError::Io)
+                writeln!(out, "{table}").and_then(|()| out.flush()).map_err(ArrowError::from)
             }
-            RowWriter::Csv(writer) => writer.into_inner().flush().map_err(WriteError::Io),
+            RowWriter::Csv(writer) => writer.into_inner().flush().map_err(ArrowError::from),
             RowWriter::Json(mut writer) => {
                 writer.finish()?;
-                writer.into_inner().flush().map_err(WriteError::Io)
+                writer.into_inner().flush().map_err(ArrowError::from)
             }
             RowWriter::Parquet(mut writer) => {
                 writer.finish()?;
-                writer.inner_mut().flush().map_err(WriteError::Io)
+                writer.inner_mut().flush().map_err(ArrowError::from)
             }
         }
     }

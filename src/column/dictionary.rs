@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
 use arrow::compute::interleave;
 use arrow::datatypes::{ArrowDictionaryKeyType, ArrowNativeType, DataType};
 use arrow::downcast_dictionary_array;
@@ -19,14 +19,19 @@ pub(super) struct MergedDictionary {
 }
 
 impl MergedDictionary {
-    /// Merges the dictionaries of `arrays`, which must be dictionary arrays of strings or binaries of one type.
+    /// Merges the dictionaries of `arrays`, which must be dictionary arrays from `key_type` to `value_type`, strings or
+    /// binaries.
     ///
     /// Every value is kept, used or not, so the work is by the dictionaries' sizes and not by rows. Arrays that share
     /// a dictionary, as a reader's usually do, are merged once.
     ///
     /// # Errors
     /// `unsupported` where there are more values than keys of `key_type`.
-    pub(super) fn merge(arrays: &[&ArrayRef], key_type: &DataType) -> Result<MergedDictionary> {
+    pub(super) fn merge(
+        arrays: &[&ArrayRef],
+        key_type: &DataType,
+        value_type: &DataType,
+    ) -> Result<MergedDictionary> {
         let dictionaries: Vec<&ArrayRef> =
             arrays.iter().map(|array| array.as_any_dictionary().values()).collect();
         let sources = dictionaries
@@ -59,9 +64,10 @@ impl MergedDictionary {
                 first_seen.len()
             )));
         }
-        let whole = first_seen.iter().enumerate().all(|(at, seen)| *seen == (0, at));
+        let is_first_whole = first_seen.iter().enumerate().all(|(at, seen)| *seen == (0, at));
         let values = match dictionaries.first() {
-            Some(first) if whole && first.len() == first_seen.len() => (*first).clone(),
+            _ if first_seen.is_empty() => new_empty_array(value_type),
+            Some(first) if is_first_whole && first.len() == first_seen.len() => ArrayRef::clone(first),
             _ => {
                 let arrays: Vec<&dyn Array> = dictionaries.iter().map(|values| values.as_ref()).collect();
                 interleave(&arrays, &first_seen)
@@ -142,7 +148,7 @@ mod tests {
     fn repeated_and_null_values_collapse() {
         let left = dictionary(vec![Some(0), Some(1), None, Some(2)], vec![Some("b"), Some("a"), Some("b")]);
         let right = dictionary(vec![Some(2), Some(1), Some(0)], vec![Some("c"), None, Some("a")]);
-        let merged = MergedDictionary::merge(&[&left, &right], &DataType::Int8).unwrap();
+        let merged = MergedDictionary::merge(&[&left, &right], &DataType::Int8, &DataType::Utf8).unwrap();
         assert_eq!(merged.values.as_string::<i32>(), &StringArray::from(vec!["b", "a", "c"]));
         assert!(!merged.maps_to_null(0) && merged.maps_to_null(1));
         let mut keys = [9u8; 4];
@@ -159,9 +165,9 @@ mod tests {
             dictionary(vec![Some(0)], text[range].iter().map(|value| Some(value.as_str())).collect())
         };
         let (left, right) = (half(0..100), half(100..200));
-        assert!(MergedDictionary::merge(&[&left, &left], &DataType::Int8).is_ok());
+        assert!(MergedDictionary::merge(&[&left, &left], &DataType::Int8, &DataType::Utf8).is_ok());
         assert!(
-            MergedDictionary::merge(&[&left, &right], &DataType::Int8)
+            MergedDictionary::merge(&[&left, &right], &DataType::Int8, &DataType::Utf8)
                 .is_err_and(|error| error.is_unsupported())
         );
     }

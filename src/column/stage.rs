@@ -237,8 +237,8 @@ impl<'a> ColumnPlan<'a> {
                 layout.part(checked_bytes(arrays.iter().copied())?)
             }
             (Storage::Dictionary { key_bytes }, DataType::Dictionary(key_type, value_type)) => {
-                let all = MergedDictionary::merge(&arrays, key_type)?;
-                dictionary = Some(plan_dictionary(&all, value_type, layout)?);
+                let all = MergedDictionary::merge(&arrays, key_type, value_type)?;
+                dictionary = Some(plan_dictionary(&all, layout)?);
                 merged = Some(all);
                 layout.part(rows * usize::from(key_bytes))
             }
@@ -291,16 +291,8 @@ impl<'a> ColumnPlan<'a> {
     }
 }
 
-fn plan_dictionary(
-    merged: &MergedDictionary,
-    value_type: &DataType,
-    layout: &mut Layout,
-) -> Result<StagedDictionary> {
-    // Without a batch there is nothing to merge, not even an empty array of the right type.
-    let host = match merged.values.data_type() == value_type {
-        true => ArrayRef::clone(&merged.values),
-        false => arrow::array::new_empty_array(value_type),
-    };
+fn plan_dictionary(merged: &MergedDictionary, layout: &mut Layout) -> Result<StagedDictionary> {
+    let host = ArrayRef::clone(&merged.values);
     // An empty dictionary still has an entry, of no bytes: what key 0 beneath a null leads to.
     let offsets = layout.offsets(host.len().max(1));
     let values = layout.part(checked_bytes([&host])?);

@@ -1,7 +1,8 @@
 //! The context of one GPU, and what is known of the GPU.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use cudarc::driver::sys::{self, CUdevice_attribute as Attribute};
 use serde::Serialize;
@@ -106,9 +107,10 @@ fn attribute(device: sys::CUdevice, which: Attribute) -> Result<u32> {
 
 /// One GPU and its context. Cheap to clone: clones share the context.
 ///
-/// The context is the device's primary one, so that other libraries in the process share it. When a fault has made
-/// it useless, [`Device::close`] ends it with all that lives in it, and [`Device::open`] makes the next. Buffers,
-/// modules and events of a context that ended free nothing and answer [`is_alive`](Device::is_alive) with `false`.
+/// The context is the device's primary one, so that other libraries in the process share it, and so does everyone
+/// here who opens the device. When a fault has made it useless, [`Device::close`] ends it with all that lives in it,
+/// and [`Device::open`] makes the next. Buffers, modules and events of a context that ended free nothing and answer
+/// [`is_alive`](Device::is_alive) with `false`.
 #[derive(Clone)]
 pub struct Device(Arc<Context>);
 
@@ -116,9 +118,15 @@ struct Context {
     info: DeviceInfo,
     device: sys::CUdevice,
     raw: sys::CUcontext,
-    /// False once the context was destroyed; read-locked by whoever is about to free something in it.
+    /// Held for reading by whoever works in the context, so that nobody ends it in the middle of that.
+    work: RwLock<()>,
+    /// False once the context was ended; held for reading, and briefly, by whoever is about to free something in it.
+    /// Taken after `work`.
     alive: RwLock<bool>,
 }
+
+/// The contexts that live, by device: one each, because the primary context is.
+static CONTEXTS: Mutex<BTreeMap<usize, Weak<Context>>> = Mutex::new(BTreeMap::new());
 
 // SAFETY: a context handle may be used from any thread; the driver locks inside.
 unsafe impl Send for Context {}
@@ -132,15 +140,28 @@ impl Device {
     /// `unsupported` without a driver; `user` where there is no such device; `device` or `out_of_memory` where the
     /// context cannot be made.
     pub fn open(ordinal: usize) -> Result<Device> {
-        let device = handle(ordinal)?;
-        let info = describe(ordinal)?;
-        let mut raw = std::ptr::null_mut();
-        // SAFETY: writes one handle; released in `Context::drop` or destroyed in `close`.
-        check("cuDevicePrimaryCtxRetain", unsafe { sys::cuDevicePrimaryCtxRetain(&mut raw, device) })?;
-        let device = Device(Arc::new(Context { info, device, raw, alive: RwLock::new(true) }));
+        let mut contexts = CONTEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = contexts.get(&ordinal).and_then(Weak::upgrade).map(Device);
+        let device = match known.filter(Device::is_alive) {
+            Some(device) => device,
+            None => {
+                let device = Device::retain(ordinal)?;
+                contexts.insert(ordinal, Arc::downgrade(&device.0));
+                device
+            }
+        };
         device.bind()?;
         device.keep_freed_memory()?;
         Ok(device)
+    }
+
+    fn retain(ordinal: usize) -> Result<Device> {
+        let device = handle(ordinal)?;
+        let info = describe(ordinal)?;
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: writes one handle; released in `Context::drop` or ended in `close`.
+        check("cuDevicePrimaryCtxRetain", unsafe { sys::cuDevicePrimaryCtxRetain(&mut raw, device) })?;
+        Ok(Device(Arc::new(Context { info, device, raw, work: RwLock::new(()), alive: RwLock::new(true) })))
     }
 
     /// What the GPU is.
@@ -151,6 +172,12 @@ impl Device {
     /// Whether the context lives: false after [`Device::close`].
     pub fn is_alive(&self) -> bool {
         *self.alive()
+    }
+
+    /// Keeps the context from being ended by others for as long as the guard lives; ask whether it lives afterwards.
+    /// Not to be taken twice by one thread, which could wait for itself.
+    pub fn hold(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.work.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the context current on the calling thread; needed once on each thread that calls the driver.
@@ -173,17 +200,19 @@ impl Device {
         check("cuMemPoolTrimTo", unsafe { sys::cuMemPoolTrimTo(self.pool()?, keep_bytes) })
     }
 
-    /// Ends the context with everything in it, after a fault. Other holders of the device see it as not alive.
+    /// Ends the context with everything in it, after a fault, once nobody holds it any more. Everyone who shares it
+    /// sees it as not alive.
     ///
     /// # Errors
     /// `device` where the driver cannot even do that; the context counts as ended all the same.
     pub fn close(&self) -> Result<()> {
+        let _work = self.0.work.write().unwrap_or_else(PoisonError::into_inner);
         let mut alive = self.0.alive.write().unwrap_or_else(PoisonError::into_inner);
         if !std::mem::replace(&mut *alive, false) {
             return Ok(());
         }
-        // SAFETY: the write lock keeps everyone else of this process out of the dying context; what they hold frees
-        // nothing afterwards, because `alive` is false.
+        // SAFETY: the locks keep everyone else of this process out of the dying context; what they hold frees nothing
+        // afterwards, because `alive` is false.
         unsafe {
             let reset = check("cuDevicePrimaryCtxReset", sys::cuDevicePrimaryCtxReset_v2(self.0.device));
             let release =

@@ -8,8 +8,9 @@ use crate::{Error, Result};
 
 /// Answers `Ok` for success and otherwise an error of the right kind that names `call`.
 ///
-/// Running out of memory is [`Error::out_of_memory`]; what only a wrong call of ours can cause is [`Error::bug`];
-/// everything else is [`Error::device`], the class after which the worker looks whether its context still lives.
+/// Running out of memory is [`Error::out_of_memory`]; what only a wrong call of ours can cause is [`Error::bug`]; what
+/// the device or this driver cannot do, code that it does not take included, is [`Error::unsupported`]; everything else
+/// is [`Error::device`], the class after which the worker looks whether its context still lives.
 pub(super) fn check(call: &str, result: CUresult) -> Result<()> {
     if result == CUresult::CUDA_SUCCESS {
         return Ok(());
@@ -21,9 +22,13 @@ pub(super) fn check(call: &str, result: CUresult) -> Result<()> {
         | CUresult::CUDA_ERROR_INVALID_HANDLE
         | CUresult::CUDA_ERROR_NOT_INITIALIZED
         | CUresult::CUDA_ERROR_NOT_FOUND => Error::bug(message),
-        CUresult::CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES | CUresult::CUDA_ERROR_NOT_SUPPORTED => {
-            Error::unsupported(message)
-        }
+        CUresult::CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES
+        | CUresult::CUDA_ERROR_NOT_SUPPORTED
+        | CUresult::CUDA_ERROR_INVALID_IMAGE
+        | CUresult::CUDA_ERROR_INVALID_PTX
+        | CUresult::CUDA_ERROR_NO_BINARY_FOR_GPU
+        | CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
+        | CUresult::CUDA_ERROR_JIT_COMPILER_NOT_FOUND => Error::unsupported(message),
         _ => Error::device(message),
     })
 }

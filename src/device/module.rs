@@ -31,7 +31,8 @@ impl Module {
     /// Loads `image` into the context of `device`, which must be current.
     ///
     /// # Errors
-    /// `device` where the driver refuses the code, for instance because it is for another architecture.
+    /// `unsupported` where the driver does not take the code: it is damaged, for another architecture, or from an NVRTC
+    /// that is newer than the driver.
     pub fn load(device: &Device, image: &Image) -> Result<Arc<Module>> {
         // The driver reads PTX up to a NUL and CUBIN by its own header; one NUL more suits both.
         let mut bytes = image.bytes().to_vec();

@@ -118,6 +118,10 @@ fn probe_nvrtc(report: &mut DriverReport) {
     }
 }
 
+fn major(component: &Component) -> Option<u32> {
+    component.version.as_deref()?.split('.').next()?.parse().ok()
+}
+
 fn peer_access(count: usize) -> Vec<Vec<bool>> {
     (0..count).map(|from| (0..count).map(|to| can_access(from, to)).collect()).collect()
 }
@@ -193,5 +197,23 @@ impl fmt::Display for Component {
             (None, Some(path)) => write!(f, "unusable ({})", path.display()),
             (None, None) => write!(f, "not found"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Holds on any machine: with a driver, without one, or with half of one.
+    #[test]
+    fn a_report_says_what_is_missing_and_what_to_do() {
+        let report = probe();
+        assert!(report.is_usable() || !report.problems.is_empty(), "{report}");
+        for problem in &report.problems {
+            assert!(!problem.what.is_empty() && !problem.why.is_empty() && !problem.remedy.is_empty());
+            assert!(report.to_string().contains(&problem.what));
+        }
+        assert_eq!(report.peer_access.len(), report.devices.len());
+        assert!(serde_json::to_string(&report).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::column::DeviceChunk;
+use crate::column::{DeviceChunk, Storage};
 use crate::device::{DeviceBuffer, KernelSource};
 use crate::error::{Error, Result};
 use crate::program::{CompiledPipeline, CompiledSink, Module, Param};
@@ -102,6 +102,22 @@ impl Program {
         task.kernel(source.ok_or_else(|| Error::bug(format!("no module has an entry point '{entry}'")))?)
     }
 
+    /// Makes sure that a chunk's columns lie as the source reads them.
+    fn check_layout(&self, chunk: &DeviceChunk) -> Result<()> {
+        let fields = self.compiled.pipeline.input.fields();
+        for (column, field) in chunk.columns.iter().zip(fields) {
+            if Storage::of(field.data_type()) != Some(column.storage) {
+                return Err(Error::bug(format!(
+                    "column '{}' of type {} lies as {:?}",
+                    field.name(),
+                    field.data_type(),
+                    column.storage
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Launches entry point `entry` over `chunk`. `word` gives the parameters that belong to the operator; those of
     /// the input, the constants and the pool are bound here. Without a chunk there are no rows.
     pub fn launch(
@@ -115,6 +131,9 @@ impl Program {
     ) -> Result<()> {
         if grid == 0 {
             return Ok(());
+        }
+        if let Some(chunk) = chunk {
+            self.check_layout(chunk)?;
         }
         let kernel = self.kernel(task, entry)?;
         // A pool written before the context was lost is gone with it.

@@ -221,8 +221,9 @@ pub fn compile(input: &SchemaRef, steps: &[ChainStep]) -> Result<DevicePlan> {
                 open_work |= !step.step.only_moves_columns();
             }
             Step::Aggregate(Aggregation { keys, aggregates, output, .. }) => {
-                pipelines.push(builder.aggregate(output.clone(), keys, aggregates));
-                builder = Pipeline::scan(output.clone());
+                let pipeline = builder.aggregate(output.clone(), keys, aggregates);
+                builder = Pipeline::scan(pipeline.output_layout());
+                pipelines.push(pipeline);
                 open_work = false;
             }
         }

@@ -1,6 +1,8 @@
 //! Pipelines: what runs as one kernel between two breakers.
 
-use arrow::datatypes::{DataType, SchemaRef};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::expr::{BinaryOp, Expr};
 
@@ -96,6 +98,20 @@ impl Pipeline {
         match &self.sink {
             Sink::Materialize { output, .. } | Sink::Aggregate { output, .. } => output,
         }
+    }
+
+    /// Returns the schema under which another pipeline reads the output on the device: dictionaries are written out.
+    pub fn output_layout(&self) -> SchemaRef {
+        let fields: Vec<Field> = self
+            .output()
+            .fields()
+            .iter()
+            .map(|field| match field.data_type() {
+                DataType::Dictionary(_, value) => field.as_ref().clone().with_data_type(value.as_ref().clone()),
+                _ => field.as_ref().clone(),
+            })
+            .collect();
+        Arc::new(Schema::new(fields))
     }
 
     /// Returns the indices of the input columns that some expression reads, ascending.

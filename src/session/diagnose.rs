@@ -15,6 +15,7 @@ use arrow::error::ArrowError;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+use datafusion::sql::unparser::expr_to_sql;
 
 use super::table::{Compression, Format, RegisteredTable};
 use super::{Tables, error, short_path};
@@ -64,6 +65,18 @@ fn in_one_of(expressions: &BTreeSet<String>) -> String {
     }
 }
 
+/// An expression as one would write it.
+fn as_sql(expression: &Expr) -> String {
+    match expr_to_sql(expression) {
+        Ok(sql) => {
+            let text = sql.to_string();
+            let bare = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+            bare.unwrap_or(&text).to_string()
+        }
+        Err(_) => expression.human_display().to_string(),
+    }
+}
+
 /// The binary expressions of the plan whose operator is wanted.
 fn expressions(plan: &LogicalPlan, wanted: impl Fn(&Operator) -> bool) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -73,7 +86,7 @@ fn expressions(plan: &LogicalPlan, wanted: impl Fn(&Operator) -> bool) -> BTreeS
                 if let Expr::BinaryExpr(binary) = part
                     && wanted(&binary.op)
                 {
-                    found.insert(part.human_display().to_string());
+                    found.insert(as_sql(part));
                     return Ok(TreeNodeRecursion::Jump);
                 }
                 Ok(TreeNodeRecursion::Continue)

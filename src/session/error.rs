@@ -141,5 +141,18 @@ fn first_part(text: &str) -> String {
         .filter_map(|mark| text.find(mark))
         .min()
         .unwrap_or(text.len());
-    text[..end].trim_end().to_string()
+    without_attempts(text[..end].trim_end())
+}
+
+/// A call that no signature takes, without the list of every signature that was tried.
+fn without_attempts(text: &str) -> String {
+    let Some((call, attempts)) = text.split_once(" failed to match any signature") else {
+        return text.to_string();
+    };
+    let call = call.rsplit("error: ").next().unwrap_or(call);
+    let received = attempts.split_once("but received ").map(|(_, rest)| rest);
+    match received.and_then(|rest| rest.split([',', '.']).next()) {
+        Some(received) => format!("{call} does not take {received}"),
+        None => format!("{call} does not take these arguments"),
+    }
 }

@@ -24,6 +24,7 @@ use datafusion::logical_expr::{ExplainFormat, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 
 use crate::config::Config;
+use crate::device;
 use crate::error::{Error, Result};
 use crate::observe::receipt::human_bytes;
 use crate::plan;
@@ -151,6 +152,24 @@ impl Session {
         plan::unpin(&self.engine, &self.context, table).await
     }
 
+    /// Sets an option, such as `swath.placement` or `datafusion.execution.batch_size`.
+    ///
+    /// # Errors     an unknown option, with the one that was probably meant; a value that it does not take.
+    pub async fn set(&self, option: &str, value: &str) -> Result<()> {
+        let known = self.context.state().config_options().entries();
+        if !known.iter().any(|entry| entry.key.eq_ignore_ascii_case(option)) {
+            let hint = suggest::did_you_mean(option, known.iter().map(|entry| entry.key.as_str()));
+            return Err(Error::user(format!("there is no option '{option}'{hint}")));
+        }
+        self.sql(&format!("SET {option} = '{}'", value.replace('\'', "''"))).await?;
+        Ok(())
+    }
+
+    /// Looks at the machine: driver, NVRTC, devices, and what is missing.
+    pub fn doctor(&self) -> device::DriverReport {
+        device::probe()
+    }
+
     /// The names of the registered tables, sorted.
     pub fn table_names(&self) -> Vec<String> {
         let mut names = Vec::new();
@@ -233,6 +252,7 @@ impl Session {
 
 /// One text column.
 fn text_rows<'a>(column: &str, lines: impl IntoIterator<Item = &'a str>) -> Result<RecordBatch> {
+    let lines: Vec<&str> = lines.into_iter().collect();
     let schema = Arc::new(Schema::new(vec![Field::new(column, DataType::Utf8, false)]));
     let values: ArrayRef = Arc::new(StringArray::from_iter_values(lines));
     RecordBatch::try_new(schema, vec![values]).map_err(|error| Error::bug(error.to_string()))

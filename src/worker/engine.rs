@@ -73,18 +73,14 @@ impl Engine {
         }
         Ok(())
     }
-
-    /// Ends the context after a fault; everything in it is lost.
-    pub(super) fn abandon(self) {
-        // The driver may fail even at this; what counts is that nobody uses the context any more.
-        let _ = self.device.close();
-    }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        let device = self.device.clone();
+        let _held = device.hold();
         // Copies may still read staging memory that is about to be lent again; in a context that ended, none do.
-        if self.device.is_alive() {
+        if device.is_alive() {
             let _ = self.synchronize();
         }
     }
@@ -125,8 +121,12 @@ pub(super) struct EngineSlot {
 }
 
 impl EngineSlot {
-    /// Returns the engine, making one where a fault ended the last and none could be made then.
+    /// Returns the engine, making one where a fault ended the last: one of this worker's, or of another that shares
+    /// the device.
     pub(super) fn engine(&mut self) -> Result<&mut Engine> {
+        if self.engine.as_ref().is_some_and(|engine| !engine.device.is_alive()) {
+            self.lose();
+        }
         if self.engine.is_none() {
             let engine = Engine::open(self.shared.info.ordinal).map_err(|error| {
                 Error::device(format!("{} does not recover from a fault: {error}", self.shared.info))
@@ -139,21 +139,30 @@ impl EngineSlot {
 
     /// Replaces a context that a fault has made useless. Resident tables are lost with it.
     pub(super) fn rebuild(&mut self) {
+        self.lose();
+        // A failure is reported to the next task, which tries once more.
+        let _ = self.engine();
+    }
+
+    /// Ends the context, if nobody did yet, and forgets all that was in it.
+    fn lose(&mut self) {
         if let Some(engine) = self.engine.take() {
-            engine.abandon();
+            // The driver may fail even at this; what counts is that nobody uses the context any more.
+            let _ = engine.device.close();
         }
         self.shared.residents.clear();
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
-        // A failure is reported to the next task, which tries once more.
-        let _ = self.engine();
     }
 
     /// Gives back memory that is kept only to be quick.
     pub(super) fn trim(&mut self) {
         self.shared.pool.trim();
         if let Some(engine) = &self.engine {
-            // Trimming is a courtesy to other processes: failing at it harms nobody here.
-            let _ = engine.device.trim(0);
+            let _held = engine.device.hold();
+            if engine.device.is_alive() {
+                // Trimming is a courtesy to other processes: failing at it harms nobody here.
+                let _ = engine.device.trim(0);
+            }
         }
     }
 }

@@ -111,7 +111,7 @@ impl<'a> Task<'a> {
     /// Returns the kernels of `source`, loaded: from the worker's memory, else from disk, else compiled.
     ///
     /// # Errors
-    /// As [`compile`](crate::device::compile), and `device` where the driver refuses the code.
+    /// As [`compile`](crate::device::compile), and `unsupported` where the driver does not take the code.
     pub fn kernel(&mut self, source: &KernelSource) -> Result<Kernel> {
         self.step(|task| {
             let Engine { kernels, device, .. } = &mut *task.engine;

@@ -247,6 +247,12 @@ fn run_task<R>(
 ) -> Result<R> {
     cancel.iter().try_for_each(CancelToken::check)?;
     let shared = Arc::clone(&slot.shared);
+    let device = slot.engine()?.device.clone();
+    let held = device.hold();
+    if !device.is_alive() {
+        // Another worker that shares the device met a fault between the two lines above.
+        return Err(Error::device(format!("{label}: {} was lost to another task's fault", shared.info)));
+    }
     let engine = slot.engine()?;
     let mut task = Task::new(engine, &shared, cancel);
     let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut task)))
@@ -254,6 +260,7 @@ fn run_task<R>(
     drop(task);
     let finished = engine.synchronize();
     engine.timeline.clear();
+    drop(held);
     let outcome = match finished {
         Ok(()) => outcome,
         Err(fault) => {

@@ -72,11 +72,6 @@ fn floats(rng: &mut Rng, rows: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Floats without NaN, infinities and extremes, for sums.
-pub fn tame_floats(rng: &mut Rng, rows: usize) -> Vec<f64> {
-    (0..rows).map(|_| (rng.next() as i64 as f64) / (1u64 << 40) as f64).collect()
-}
-
 fn words(rng: &mut Rng, rows: usize) -> Vec<String> {
     let stems = ["", "a", "ab", "abc", "special", "requests", "PROMO ", "Ünïcödé", "日本語", "%", "_", "green", "\\", "é"];
     (0..rows)

@@ -15,7 +15,8 @@ use swath::worker::{CancelToken, Workers};
 
 /// Starts one worker on a simulated device.
 pub fn workers(lazy: bool) -> (cudasim::Simulator, Workers) {
-    let simulator = cudasim::load(cudasim::Config { lazy, ..Default::default() });
+    let simulator = crate::simulator::simulator();
+    simulator.set_lazy(lazy);
     let cache_dir = std::env::temp_dir().join("swath-test-kernels");
     let config = Config { cache_dir: Some(cache_dir), ..Default::default() };
     let workers = Workers::start(&[0], &config).expect("the simulated device starts");

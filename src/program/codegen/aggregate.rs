@@ -12,7 +12,7 @@ use crate::program::expr::Expr;
 use crate::program::pipeline::{Aggregate, AggregateFunction, Phase};
 
 use super::arithmetic::decimal_constant;
-use super::emitter::{Emitter, I128_BOUND, Kind, Value, ten_to};
+use super::emitter::{Emitter, I128_BOUND, Kind, ModuleOf, Value, ten_to};
 use super::materialize::output_column;
 use super::{CompiledSink, Param, generate_scan, items_for};
 
@@ -166,14 +166,14 @@ pub(super) fn generate(
     // Grouping waits for atomics, not for loads: one row at a time, and many threads.
     let items = if keys.is_empty() { items_for(&rest, words) } else { 1 };
     let template = if keys.is_empty() { format!("aggregate_one<P, {items}>") } else { "aggregate_groups<P>".into() };
-    emitter.entry("aggregate", template, false);
+    emitter.entry(ModuleOf::Input, "aggregate", template);
     if float_sums > 0 {
-        emitter.entry("ranges", "exponent_ranges<P>", false);
+        emitter.entry(ModuleOf::Input, "ranges", "exponent_ranges<P>");
     }
-    emitter.entry("emit", "emit_groups<P>", false);
-    emitter.entry("merge", "merge_table<P>", true);
+    emitter.entry(ModuleOf::Output, "emit", "emit_groups<P>");
+    emitter.entry(ModuleOf::Relief, "merge", "merge_table<P>");
     if has_strings {
-        emitter.entry("strings", "keep_strings<P>", true);
+        emitter.entry(ModuleOf::Relief, "strings", "keep_strings<P>");
     }
     Ok(CompiledSink::Aggregate {
         keyed: !keys.is_empty(),
@@ -223,6 +223,10 @@ fn generate_keys(emitter: &mut Emitter, keys: &[Expr]) -> Result<(Vec<Key>, usiz
             Kind::I128 => {
                 emitter.line(&format!("words[{}] = {ok} ? (u64){code} : 0;", place.at));
                 emitter.line(&format!("words[{}] = {ok} ? (u64)((u128){code} >> 64) : 0;", place.at + 1));
+            }
+            kind if kind.is_float() => {
+                let word = to_word(kind, &format!("positive_zero({code})"));
+                emitter.line(&format!("words[{}] = {ok} ? {word} : 0;", place.at));
             }
             kind => emitter.line(&format!("words[{}] = {ok} ? {} : 0;", place.at, to_word(kind, code))),
         }
@@ -620,19 +624,15 @@ impl Plan<'_> {
         };
         let digits = (*to as i32 - *from as i32).max(0) as u32;
         let scale = decimal_constant(ten_to(digits));
-        // (sum·10^d) / count without the overflow of the product: by quotient and remainder.
         let name = format!("avg({})", aggregate.args.last().map(|arg| arg.to_string()).unwrap_or_default());
         let failure = self.emitter.failure(&name, "FAIL_OVERFLOW");
         let result = self.emitter.variable(Kind::I128);
-        let e = &mut *self.emitter;
-        e.open(&format!("if ({})", ok.as_deref().unwrap_or("true")));
-        e.line(&format!("const i128 n = (i128){count}, whole = divide({s}, n), rest = {s} - whole * n;", s = sum.code));
-        e.line(&format!("if (multiply_overflows(whole, {scale}, {result}) || add_overflows({result}, divide(rest * {scale}, n), {result})"));
-        e.line(&format!(
-            "    || !fits_precision({result}, {})) {failure}",
-            decimal_constant(ten_to(*precision as u32))
+        let limit = decimal_constant(ten_to(*precision as u32));
+        self.emitter.line(&format!(
+            "if ({} && !average({}, {count}, {scale}, {limit}, {result})) {failure}",
+            ok.as_deref().unwrap_or("true"),
+            sum.code
         ));
-        e.close();
         Ok(Value { code: result, ok, kind: Kind::I128, bound: ten_to(*precision as u32) - 1 })
     }
 

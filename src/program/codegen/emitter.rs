@@ -131,9 +131,13 @@ impl Value {
         }
     }
 
-    /// The value in the unsigned word whose order is the value's.
+    /// The unsigned word whose order is that of SQL comparisons of the value.
     pub fn ordered(&self) -> String {
-        format!("ordered({})", self.code)
+        if self.kind.is_float() {
+            format!("ordered(positive_zero({}))", self.code)
+        } else {
+            format!("ordered({})", self.code)
+        }
     }
 }
 
@@ -152,7 +156,18 @@ pub fn ten_to(n: u32) -> u128 {
 pub const I64_BOUND: u128 = i64::MAX as u128;
 pub const I128_BOUND: u128 = i128::MAX as u128;
 
-/// Collects the source of one module.
+/// The modules of a pipeline. Each is compiled when it is first called: nobody waits for what a run does not need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModuleOf {
+    /// Reads the input.
+    Input = 0,
+    /// Writes what was gathered.
+    Output = 1,
+    /// Serves runs that are short of memory.
+    Relief = 2,
+}
+
+/// Collects the source of a pipeline's modules.
 pub struct Emitter {
     input: SchemaRef,
     /// Declarations outside of `P`, after the parameters.
@@ -160,7 +175,7 @@ pub struct Emitter {
     /// The members of `P`.
     pub functions: String,
     /// The entry points of each module, after `P`.
-    entries: [Vec<(&'static str, String)>; 2],
+    entries: [Vec<(&'static str, String)>; 3],
     params: Vec<(String, Param)>,
     pool: Vec<u8>,
     sites: Vec<String>,
@@ -176,7 +191,7 @@ impl Emitter {
             input: input.clone(),
             text: String::new(),
             functions: String::new(),
-            entries: [vec![], vec![]],
+            entries: [vec![], vec![], vec![]],
             params: vec![],
             pool: vec![],
             sites: vec![],
@@ -226,10 +241,9 @@ impl Emitter {
         (modules, self.params.into_iter().map(|(_, param)| param).collect(), self.pool, self.sites)
     }
 
-    /// Adds the entry point `name`, which runs the template `body`. Those that are `rare` go to a module of their own,
-    /// so that nobody waits for the compilation of what most runs do not call.
-    pub fn entry(&mut self, name: &'static str, body: impl Into<String>, rare: bool) {
-        self.entries[rare as usize].push((name, body.into()));
+    /// Adds the entry point `name`, which runs the template `body`, to a module.
+    pub fn entry(&mut self, module: ModuleOf, name: &'static str, body: impl Into<String>) {
+        self.entries[module as usize].push((name, body.into()));
     }
 
     /// Begins a member function of `P`: `head` is its return type, or `void`, and name.
@@ -685,11 +699,11 @@ fn pack_words(values: &[&Literal], kind: Kind) -> Result<Vec<u8>> {
             (Literal::Int(value), kind) if kind.is_signed() => (*value as i64 as u64) ^ (1 << 63),
             (Literal::Int(value), _) => *value as u64,
             (Literal::Float(value), Kind::F32) => {
-                let bits = (*value as f32).to_bits();
+                let bits = (*value as f32 + 0.0).to_bits();
                 (if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }) as u64
             }
             (Literal::Float(value), _) => {
-                let bits = value.to_bits();
+                let bits = (value + 0.0).to_bits();
                 if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
             }
             (value, _) => return Err(Error::unsupported(format!("{value} in a list of numbers"))),
@@ -733,7 +747,7 @@ pub fn compare_code(op: BinaryOp, left: &Value, right: &Value) -> Result<String>
             BinaryOp::Ne => format!("!equal({l}, {r})"),
             _ => format!("(compare({l}, {r}) {symbol} 0)"),
         },
-        (a, b) if a == b && a.is_float() => format!("(ordered({l}) {symbol} ordered({r}))"),
+        (a, b) if a == b && a.is_float() => format!("({} {symbol} {})", left.ordered(), right.ordered()),
         (a, b) if a == b || (a.is_signed() && b.is_signed()) => format!("({l} {symbol} {r})"),
         (a, b) => return Err(Error::unsupported(format!("a comparison of {a:?} with {b:?}"))),
     })

@@ -6,7 +6,7 @@ use crate::column::Storage;
 use crate::error::{Error, Result};
 use crate::program::expr::Expr;
 
-use super::emitter::{Emitter, Value};
+use super::emitter::{Emitter, ModuleOf, Value};
 use super::{CompiledSink, OutputColumn, Param, generate_scan, items_for};
 
 pub(super) fn generate(
@@ -35,7 +35,7 @@ pub(super) fn generate(
     let filtered = !filters.is_empty();
     let template = if filtered { "materialize_kept" } else { "materialize_all" };
     let items = items_for(&columns.iter().chain(filters).collect::<Vec<_>>(), 0);
-    emitter.entry("materialize", format!("{template}<P, {items}>"), false);
+    emitter.entry(ModuleOf::Input, "materialize", format!("{template}<P, {items}>"));
     Ok(CompiledSink::Materialize { filtered, items, outputs })
 }
 

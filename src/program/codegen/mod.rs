@@ -31,8 +31,7 @@ pub const PARAMS_BYTES_MAX: usize = 4096;
 #[derive(Debug)]
 pub struct CompiledPipeline {
     pub pipeline: Pipeline,
-    /// What is compiled; pipelines that differ in literals alone have equal sources. A second module holds what only
-    /// runs that are short of memory call.
+    /// What is compiled; pipelines that differ in literals alone have equal sources. The first reads the input.
     pub modules: Vec<Module>,
     /// The kernel's parameter struct, one 8-byte word each.
     pub params: Vec<Param>,
@@ -61,8 +60,7 @@ pub enum CompiledSink {
         items: usize,
         outputs: Vec<OutputColumn>,
     },
-    /// Entry points `aggregate`, `ranges` (if `float_sums > 0`), `emit`; apart from them `merge`
-    /// and `strings` (if `has_strings`).
+    /// Entry points `aggregate`, `ranges` (if `float_sums > 0`); `emit`; `merge`, `strings` (if `has_strings`).
     Aggregate {
         keyed: bool,
         slot_words: usize,
