@@ -1,7 +1,7 @@
 //! All that the simulated driver remembers, behind one lock. Kernels, copies and host functions run
 //! without the lock, so whatever they need is taken out first.
 
-use super::memory::{Kind, Memory};
+use super::memory::{Allocation, Kind, Memory};
 use super::module::{Function, Module};
 use super::status::{self, Outcome, Status};
 use super::stream::{Event, Operation, Stream};
@@ -214,7 +214,9 @@ impl State {
 
     /// Destroys all that belongs to a device's context, queued work included, and forgets its faults.
     pub fn reset_context(&mut self, ordinal: usize) {
-        for address in self.memory.addresses(|a| a.is_device() && a.device == ordinal) {
+        // Host memory that was registered is the program's own: only the registration ends.
+        let goes = |a: &Allocation| a.is_device() || a.kind == Kind::Registered;
+        for address in self.memory.addresses(|a| goes(a) && a.device == ordinal) {
             self.memory.free(address);
         }
         self.streams.retain(|_, stream| stream.device != ordinal);
