@@ -360,7 +360,8 @@ async fn a_failed_launch_is_tried_again() {
     for sql in queries.map(|sql| sql.replace("FROM t", "FROM p")) {
         let (expected, _) = fixture.run(&sql).await.expect("runs");
         fixture.simulator.fail_launch_in(0, 1);
-        let (rows, receipt) = fixture.run(&sql).await.expect("a second try helps");
+        let outcome = fixture.run(&sql).await;
+        let (rows, receipt) = outcome.unwrap_or_else(|error| panic!("{error}: {:?}", fixture.simulator.last_fault()));
         assert_eq!(rows, expected);
         assert!(receipt.fallbacks.is_empty(), "{receipt}");
     }
