@@ -316,11 +316,15 @@ impl Lowering<'_> {
             row_bytes_in: row_bytes(plan.input.fields()),
             resident: resident_scan(&chain.leaf).is_some_and(|scan| scan.is_loaded()),
             compiled: self.engine.has_run(&plan),
+            missed_s: self.engine.missed_seconds(&plan),
             chunk_bytes: self.options.chunk_bytes_target as f64,
             steps: chain.steps.iter().map(|step| step.size.clone()).collect(),
         };
         let decision = self.model.decide(self.options.placement, &size, self.cores);
         if !decision.on_device {
+            if !size.compiled {
+                self.engine.miss(&plan, self.model.missed_seconds(&size, self.cores));
+            }
             chain.steps.extend(on_top.into_iter().rev());
             self.note_chain(&chain, &decision);
             return Ok(whole);
@@ -411,11 +415,8 @@ impl Lowering<'_> {
     fn note_host_operator(&mut self, host: &Arc<dyn ExecutionPlan>) {
         let name = host.name();
         let sorts = matches!(name, "SortExec" | "PartialSortExec");
-        let works = name.ends_with("JoinExec")
-            || matches!(
-                name,
-                "WindowAggExec" | "BoundedWindowAggExec" | "PartitionedTopKExec" | "UnnestExec"
-            );
+        let works =
+            matches!(name, "WindowAggExec" | "BoundedWindowAggExec" | "PartitionedTopKExec" | "UnnestExec");
         if sorts {
             let rows = only_child(host).map(|child| self.estimate(child));
             let of_groups = only_child(host).is_ok_and(is_aggregate_result);
@@ -434,6 +435,8 @@ impl Lowering<'_> {
                 }
                 _ => self.stays(host, &Error::unsupported("no device form of sorts")),
             }
+        } else if name.ends_with("JoinExec") {
+            self.stays(host, &Error::unsupported("no device form of joins"));
         } else if works {
             self.stays(host, &Error::unsupported("no device form of this operator"));
         }

@@ -68,7 +68,7 @@ impl Fixture {
 
 /// Runs the calling test in a process of its own, since a fault hits everything on the device: answers whether this
 /// is that process.
-fn alone(test: &str) -> bool {
+pub fn alone(test: &str) -> bool {
     const MARK: &str = "SWATH_TEST_ALONE";
     if std::env::var_os(MARK).is_some() {
         return true;
@@ -250,6 +250,110 @@ async fn auto_keeps_small_work_on_the_cpu_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn halves_of_an_aggregate_run_on_either_side() {
+    use datafusion::datasource::memory::MemorySourceConfig;
+    use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+    use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+
+    fn find(plan: &Arc<dyn ExecutionPlan>, mode: AggregateMode) -> Option<Arc<dyn ExecutionPlan>> {
+        match plan.downcast_ref::<AggregateExec>() {
+            Some(aggregate) if *aggregate.mode() == mode => Some(plan.clone()),
+            _ => plan.children().into_iter().find_map(|child| find(child, mode)),
+        }
+    }
+
+    let device = Fixture::new(Placement::Device, Fallback::Error);
+    let host = Fixture::new(Placement::Host, Fallback::Error);
+    let state = device.context.state();
+    let rule = state.physical_optimizers().last().expect("placement is there");
+    let place = |plan: Arc<dyn ExecutionPlan>| rule.optimize(plan, state.config_options()).expect("places");
+    for aggregates in [
+        "count(*) AS a, count(k) AS b, sum(id) AS c, sum(m) AS d, min(s) AS e, max(v) AS f, sum(x) AS g",
+        "avg(x) AS a, avg(m) AS b, bool_or(k = 1) AS c, bit_and(id) AS d, min(d) AS e, max(x) AS f",
+        "round(var_pop(x) / 10) > 1 AS a, stddev(id) > 100 AS b",
+    ] {
+        for (keys, last) in [("", AggregateMode::Final), ("id % 19", AggregateMode::FinalPartitioned)] {
+            let (select, group) = match keys {
+                "" => (String::new(), String::new()),
+                keys => (format!("{keys} AS key, "), format!(" GROUP BY {keys}")),
+            };
+            let sql = format!("SELECT {select}{aggregates} FROM t{group}");
+            let plan = host.plan(&sql).await.expect("plans");
+            let whole = find(&plan, last).expect("has a final half");
+            let partial = find(&plan, AggregateMode::Partial).expect("has a partial half");
+            let context = host.context.task_ctx();
+            let sorted = |batches: &[RecordBatch]| {
+                let text = pretty_format_batches(batches).expect("prints").to_string();
+                let mut lines: Vec<String> = text.lines().map(str::to_string).collect();
+                lines.sort();
+                lines
+            };
+            // Sums of floats in another order differ in the last digits: those are compared elsewhere.
+            let exact = !aggregates.contains("var");
+            let expected = collect(whole.clone(), context.clone()).await.expect("runs");
+
+            let states = place(partial.clone());
+            assert_eq!(device_nodes(&states), 1);
+            let merged_by_host = {
+                let batches = collect(states, context.clone()).await.expect("runs");
+                let source =
+                    MemorySourceConfig::try_new_exec(&[batches], partial.schema(), None).expect("fits");
+                replace_children_if_necessary(whole.clone(), vec![source]).expect("fits")
+            };
+            let rows =
+                collect(merged_by_host, context.clone()).await.expect("the CPU merges a device's states");
+            assert!(
+                !exact || sorted(&rows) == sorted(&expected),
+                "{sql}\n{:?}\n{:?}",
+                sorted(&rows),
+                sorted(&expected)
+            );
+
+            let batches = collect(partial.clone(), context.clone()).await.expect("runs");
+            let source = MemorySourceConfig::try_new_exec(&[batches], partial.schema(), None).expect("fits");
+            let merged_by_device =
+                place(replace_children_if_necessary(whole.clone(), vec![source]).expect("fits"));
+            assert_eq!(device_nodes(&merged_by_device), 1);
+            let rows = collect(merged_by_device, device.context.task_ctx())
+                .await
+                .expect("a device merges the CPU's states");
+            assert!(
+                !exact || sorted(&rows) == sorted(&expected),
+                "{sql}\n{:?}\n{:?}",
+                sorted(&rows),
+                sorted(&expected)
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_compiles_what_comes_again_and_again() {
+    let fixture = Fixture::new(Placement::Auto, Fallback::Error);
+    let sql = "SELECT k, s, sum(m * 2), avg(m), min(id), max(id) FROM p \
+               WHERE s NOT LIKE '%x%' AND s NOT LIKE '%y%' AND s NOT LIKE '%z%' GROUP BY k, s";
+    fixture.set("datafusion.execution.target_partitions", "1").await;
+    fixture
+        .context
+        .sql("CREATE TABLE p AS SELECT id, k, s, x, m FROM t")
+        .await
+        .expect("creates")
+        .collect()
+        .await
+        .expect("creates");
+    plan::pin(&fixture.engine, &fixture.context, "p").await.expect("pins");
+    let first = fixture.plan(sql).await.expect("plans");
+    assert_eq!(device_nodes(&first), 0);
+    let mut runs = 0;
+    while device_nodes(&fixture.plan(sql).await.expect("plans")) == 0 {
+        runs += 1;
+        assert!(runs < 5000, "{}", plan::explain(&first, &fixture.engine));
+    }
+    let (_, receipt) = fixture.run(sql).await.expect("runs");
+    assert!(receipt.totals.kernels_launched > 0, "{receipt}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn explain_in_sql_shows_place_cost_and_reason() {
     let fixture = Fixture::new(Placement::Device, Fallback::Allow);
     let (text, _) =
@@ -361,7 +465,8 @@ async fn a_failed_launch_is_tried_again() {
         let (expected, _) = fixture.run(&sql).await.expect("runs");
         fixture.simulator.fail_launch_in(0, 1);
         let outcome = fixture.run(&sql).await;
-        let (rows, receipt) = outcome.unwrap_or_else(|error| panic!("{error}: {:?}", fixture.simulator.last_fault()));
+        let (rows, receipt) =
+            outcome.unwrap_or_else(|error| panic!("{error}: {:?}", fixture.simulator.last_fault()));
         assert_eq!(rows, expected);
         assert!(receipt.fallbacks.is_empty(), "{receipt}");
     }

@@ -8,6 +8,8 @@ use swath::tpch::generate::{Stop, generate};
 use swath::tpch::query::Query;
 use swath::tpch::table::Table;
 
+use crate::placement::alone;
+
 const SCALE_FACTOR: f64 = 0.01;
 
 async fn session(fallback: Fallback) -> Session {
@@ -33,6 +35,24 @@ async fn session(fallback: Fallback) -> Session {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_right_under_placement_device() {
     let session = session(Fallback::Allow).await;
+    check_all(&session).await;
+}
+
+/// Work runs only when something waits for it, so that a missing wait shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_right_on_a_lazy_device() {
+    if !alone("tpch_device::answers_are_right_on_a_lazy_device") {
+        return;
+    }
+    let session = session(Fallback::Allow).await;
+    cudasim::load(cudasim::Config::default()).set_lazy(true);
+    for table in ["lineitem", "orders", "part"] {
+        session.pin(table).await.expect("pins");
+    }
+    check_all(&session).await;
+}
+
+async fn check_all(session: &Session) {
     let mut wrong = vec![];
     for query in Query::all() {
         let number = query.number();
