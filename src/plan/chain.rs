@@ -315,3 +315,60 @@ pub fn ends_in_partial(steps: &[ChainStep]) -> Option<&Aggregation> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+    use crate::program::{BinaryOp, Literal};
+
+    fn input() -> SchemaRef {
+        let field = |name: &str| Field::new(name, DataType::Int64, false);
+        Arc::new(Schema::new(vec![field("a"), field("b"), field("c"), field("d")]))
+    }
+
+    fn column(index: usize) -> Expr {
+        Expr::column(index, DataType::Int64, false)
+    }
+
+    #[test]
+    fn only_the_columns_that_are_read_are_uploaded() {
+        let positive = Expr::binary(
+            BinaryOp::Gt,
+            column(3),
+            Expr::literal(Literal::Int(0), DataType::Int64),
+            DataType::Boolean,
+        );
+        let output = Arc::new(Schema::new(vec![Field::new("b", DataType::Int64, false)]));
+        let pipeline = Pipeline::scan(input()).filter(&positive).project(&[column(1)]).materialize(output);
+        let (narrow, read) = narrow(&pipeline);
+        assert_eq!(read, [1, 3]);
+        let names: Vec<_> = narrow.input.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(names, ["b", "d"]);
+        assert_eq!(narrow.filters[0].to_string(), "(#1 > 0)");
+        let Sink::Materialize { columns, .. } = &narrow.sink else { panic!("another sink") };
+        assert_eq!(columns, &[column(0)]);
+    }
+
+    #[test]
+    fn moving_columns_is_no_work() {
+        let moves = Step::Project { exprs: vec![column(2), column(0)] };
+        assert!(moves.only_moves_columns());
+        assert_eq!(moves.work(), Work::Project { nodes: 0 });
+        let sum = Expr::binary(BinaryOp::Add, column(0), column(1), DataType::Int64);
+        let computes = Step::Project { exprs: vec![column(2), sum] };
+        assert!(!computes.only_moves_columns());
+        assert_eq!(computes.work(), Work::Project { nodes: 1 });
+    }
+
+    #[test]
+    fn a_row_is_as_wide_as_its_columns_on_the_device() {
+        let fields = [
+            Arc::new(Field::new("flag", DataType::Boolean, false)),
+            Arc::new(Field::new("price", DataType::Decimal128(15, 2), false)),
+            Arc::new(Field::new("text", DataType::Utf8View, false)),
+        ];
+        assert_eq!(row_bytes(&fields), 0.125 + 8.0 + 20.0);
+    }
+}

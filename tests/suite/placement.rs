@@ -545,6 +545,10 @@ async fn joins_above_keep_their_partitions_and_orders() {
         "SELECT id FROM t WHERE k IN (SELECT id FROM t WHERE id < 3) AND id < 50 ORDER BY id",
         "SELECT a.id, b.v FROM t a LEFT JOIN t b ON a.id = b.id * 2 AND b.k = 1 WHERE a.id < 40 ORDER BY a.id",
         "SELECT id FROM t WHERE id > 7 ORDER BY id LIMIT 5 OFFSET 2",
+        "SELECT count(*) AS n FROM t a JOIN t b ON a.id = b.id + 1",
+        "SELECT count(*) AS n, 'x' AS one FROM t a JOIN t b ON a.id = b.id + 1 GROUP BY 2",
+        "SELECT DISTINCT k FROM t WHERE id > 3 ORDER BY k LIMIT 3",
+        "SELECT k, max(id) AS m FROM t WHERE id > 3 GROUP BY k ORDER BY m DESC LIMIT 2",
     ];
     for prefer_hash_join in ["true", "false"] {
         for session in [&fixture, &host] {
