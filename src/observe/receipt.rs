@@ -11,6 +11,8 @@ pub struct Receipt {
     pub query: Option<String>,
     /// The operators of the plan, the root first, children below their parents.
     pub operators: Vec<OperatorReceipt>,
+    /// What a fallback was to do: `allow`, `warn` or `error`. Where it is `warn`, show [`Receipt::warnings`].
+    pub fallback_policy: String,
     /// Work that was to run on a device and ran on the CPU.
     pub fallbacks: Vec<FallbackReceipt>,
     /// Sums over the query.

@@ -1,11 +1,14 @@
 //! DataFusion's aggregates as aggregates of a device program.
 
+use std::sync::Arc;
+
 use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 
-use super::expression::translate;
+use super::expression;
 use crate::error::{Error, Result};
 use crate::program::{Aggregate, AggregateFunction, Expr, Literal, Op, Phase};
 
@@ -107,6 +110,17 @@ pub fn fuse(partial: &Aggregation, merging: &Aggregation) -> Option<Aggregation>
             .collect(),
         output: merging.output.clone(),
     })
+}
+
+/// Translates an expression whose value does not wait for a subquery.
+fn translate(expr: &Arc<dyn PhysicalExpr>, input: &Schema) -> Result<Expr> {
+    let translated = expression::translate(expr, input)?;
+    if translated.pending {
+        return Err(Error::unsupported(format!(
+            "'{expr}': no device form of a subquery inside an aggregate"
+        )));
+    }
+    Ok(translated.expr)
 }
 
 fn function(expr: &AggregateFunctionExpr) -> Result<AggregateFunction> {

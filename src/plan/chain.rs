@@ -7,10 +7,14 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
 
-use super::aggregate::Aggregation;
+use super::aggregate::{Aggregation, translate_aggregate};
 use super::cost::{StepSize, Work};
+use super::expression::translate;
 use crate::column::Storage;
 use crate::error::{Error, Result};
 use crate::program::{self, Aggregate, CompiledPipeline, Expr, Op, Phase, Pipeline, Sink};
@@ -97,9 +101,85 @@ fn nodes<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> usize {
 #[derive(Clone, Debug)]
 pub struct ChainStep {
     pub step: Step,
+    /// Whether the step waits for the value of a subquery.
+    pub pending: bool,
     /// The CPU plan up to and with this operator, over the chain's input.
     pub host: Arc<dyn ExecutionPlan>,
     pub size: StepSize,
+}
+
+/// Answers `node` as a step and whether that waits for a subquery, the reason why it has no device form, or `None`
+/// where no step is like it.
+pub fn translate_step(node: &Arc<dyn ExecutionPlan>) -> Option<Result<(Step, bool)>> {
+    if let Some(filter) = node.downcast_ref::<FilterExec>() {
+        return Some(translate_filter(filter));
+    }
+    if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
+        let input = projection.input().schema();
+        let mut pending = false;
+        let exprs = projection.expr().iter().map(|projected| {
+            let translated = translate(&projected.expr, &input)?;
+            pending |= translated.pending;
+            Ok(translated.expr)
+        });
+        let exprs = exprs.collect::<Result<_>>();
+        return Some(exprs.map(|exprs| (Step::Project { exprs }, pending)));
+    }
+    if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+        return Some(translate_aggregate(aggregate).map(|aggregation| (Step::Aggregate(aggregation), false)));
+    }
+    None
+}
+
+fn translate_filter(filter: &FilterExec) -> Result<(Step, bool)> {
+    if filter.fetch().is_some() {
+        return Err(Error::unsupported("no device form of a limit inside a filter"));
+    }
+    let input = filter.input().schema();
+    let predicate = translate(filter.predicate(), &input)?;
+    let pending = predicate.pending;
+    let kept = filter.projection().as_ref().map(|kept| {
+        let column = |&index: &usize| {
+            let field = input.field(index);
+            Expr::column(index, field.data_type().clone(), field.is_nullable())
+        };
+        kept.iter().map(column).collect()
+    });
+    Ok((Step::Filter { predicate: predicate.expr, kept }, pending))
+}
+
+impl ChainStep {
+    /// Writes the operator on one line, for `EXPLAIN`.
+    pub fn describe(&self) -> String {
+        let Some(aggregate) = self.host.downcast_ref::<AggregateExec>() else {
+            return displayable(self.host.as_ref()).one_line().to_string().trim_end().to_string();
+        };
+        let keys: Vec<_> = aggregate.group_expr().expr().iter().map(|(_, name)| name.as_str()).collect();
+        let aggregates: Vec<_> = aggregate.aggr_expr().iter().map(|aggregate| aggregate.name()).collect();
+        let phase = match &self.step {
+            Step::Aggregate(Aggregation { phase: Phase::Partial, .. }) => ", partial",
+            Step::Aggregate(Aggregation { phase: Phase::Final, .. }) => ", final",
+            _ => "",
+        };
+        format!("AggregateExec: gby=[{}], aggr=[{}]{phase}", keys.join(", "), aggregates.join(", "))
+    }
+}
+
+/// Compiles `steps` with the values of their subqueries, which have run by now.
+///
+/// # Errors
+/// As [`compile`].
+pub fn resolve(input: &SchemaRef, steps: &[ChainStep]) -> Result<DevicePlan> {
+    let mut resolved = steps.to_vec();
+    for step in resolved.iter_mut().filter(|step| step.pending) {
+        let (ready, pending) = translate_step(&step.host)
+            .unwrap_or_else(|| Err(Error::bug(format!("{} became no step", step.host.name()))))?;
+        if pending {
+            return Err(Error::bug("a subquery has not run before the operator that needs its value"));
+        }
+        step.step = ready;
+    }
+    compile(input, &resolved)
 }
 
 /// What a device runs: the stages in order, and how their result becomes the node's.
@@ -233,5 +313,62 @@ pub fn ends_in_partial(steps: &[ChainStep]) -> Option<&Aggregation> {
     match &steps.last()?.step {
         Step::Aggregate(aggregation) if aggregation.phase == Phase::Partial => Some(aggregation),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+    use crate::program::{BinaryOp, Literal};
+
+    fn input() -> SchemaRef {
+        let field = |name: &str| Field::new(name, DataType::Int64, false);
+        Arc::new(Schema::new(vec![field("a"), field("b"), field("c"), field("d")]))
+    }
+
+    fn column(index: usize) -> Expr {
+        Expr::column(index, DataType::Int64, false)
+    }
+
+    #[test]
+    fn only_the_columns_that_are_read_are_uploaded() {
+        let positive = Expr::binary(
+            BinaryOp::Gt,
+            column(3),
+            Expr::literal(Literal::Int(0), DataType::Int64),
+            DataType::Boolean,
+        );
+        let output = Arc::new(Schema::new(vec![Field::new("b", DataType::Int64, false)]));
+        let pipeline = Pipeline::scan(input()).filter(&positive).project(&[column(1)]).materialize(output);
+        let (narrow, read) = narrow(&pipeline);
+        assert_eq!(read, [1, 3]);
+        let names: Vec<_> = narrow.input.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(names, ["b", "d"]);
+        assert_eq!(narrow.filters[0].to_string(), "(#1 > 0)");
+        let Sink::Materialize { columns, .. } = &narrow.sink else { panic!("another sink") };
+        assert_eq!(columns, &[column(0)]);
+    }
+
+    #[test]
+    fn moving_columns_is_no_work() {
+        let moves = Step::Project { exprs: vec![column(2), column(0)] };
+        assert!(moves.only_moves_columns());
+        assert_eq!(moves.work(), Work::Project { nodes: 0 });
+        let sum = Expr::binary(BinaryOp::Add, column(0), column(1), DataType::Int64);
+        let computes = Step::Project { exprs: vec![column(2), sum] };
+        assert!(!computes.only_moves_columns());
+        assert_eq!(computes.work(), Work::Project { nodes: 1 });
+    }
+
+    #[test]
+    fn a_row_is_as_wide_as_its_columns_on_the_device() {
+        let fields = [
+            Arc::new(Field::new("flag", DataType::Boolean, false)),
+            Arc::new(Field::new("price", DataType::Decimal128(15, 2), false)),
+            Arc::new(Field::new("text", DataType::Utf8View, false)),
+        ];
+        assert_eq!(row_bytes(&fields), 0.125 + 8.0 + 20.0);
     }
 }

@@ -117,6 +117,10 @@ pub struct ChainSize {
     pub resident: bool,
     /// Whether its kernels have been compiled before.
     pub compiled: bool,
+    /// Seconds lost so far by running such chains on the CPU for want of kernels. They count against the time to
+    /// compile: work that comes again and again is compiled once it has cost as much as compiling does, so that at
+    /// worst twice the best possible time is spent.
+    pub missed_s: f64,
     pub chunk_bytes: f64,
     pub steps: Vec<StepSize>,
 }
@@ -213,10 +217,20 @@ impl CostModel {
                 bytes_in / self.upload_bytes_per_s.min(self.stage_bytes_per_s)
             },
             kernels,
-            compile: if chain.compiled { 0.0 } else { self.compile_s * stages as f64 },
+            compile: if chain.compiled {
+                0.0
+            } else {
+                (self.compile_s * stages as f64 - chain.missed_s).max(0.0)
+            },
             download: chain.bytes_out() / self.download_bytes_per_s,
             fixed: chunks * (self.task_s + 3.0 * self.launch_s),
         }
+    }
+
+    /// Returns the seconds that running `chain` on the CPU loses for want of kernels alone.
+    pub fn missed_seconds(&self, chain: &ChainSize, cores: usize) -> f64 {
+        let compiled = ChainSize { compiled: true, ..chain.clone() };
+        (self.host_seconds(chain, cores) - self.device_seconds(&compiled)).max(0.0)
     }
 
     /// Decides where `chain` runs under `placement`, with the reason in words.
@@ -286,6 +300,7 @@ mod tests {
             row_bytes_in: 30.0,
             resident,
             compiled,
+            missed_s: 0.0,
             chunk_bytes: 64e6,
             steps: vec![
                 StepSize {
@@ -319,6 +334,22 @@ mod tests {
         assert!(!cold.on_device);
         assert!(cold.reason.contains("compiling its kernels takes"), "{}", cold.reason);
         assert!(!model.decide(Placement::Auto, &chain(100.0, false, true), 8).on_device);
+    }
+
+    #[test]
+    fn work_that_comes_again_and_again_is_compiled() {
+        let model = CostModel::default();
+        let mut again = chain(3e6, true, false);
+        assert!(!model.decide(Placement::Auto, &again, 16).on_device);
+        let mut runs = 0;
+        while !model.decide(Placement::Auto, &again, 16).on_device {
+            again.missed_s += model.missed_seconds(&again, 16);
+            runs += 1;
+            assert!(runs < 100);
+        }
+        assert!(runs > 1);
+        let never = chain(100.0, false, false);
+        assert_eq!(model.missed_seconds(&never, 16), 0.0);
     }
 
     #[test]

@@ -17,10 +17,11 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
 
-use super::chain::DevicePlan;
+use super::chain::{self, ChainStep, DevicePlan};
 use super::cost::{Decision, Seconds};
 use super::device_run::DeviceRun;
 use super::engine::Engine;
+use super::to_plan_error;
 use crate::observe::FallbackReceipt;
 
 /// Runs a chain of filters, projections and aggregates on a device, over one input that it uploads or finds there.
@@ -35,8 +36,8 @@ use crate::observe::FallbackReceipt;
 #[derive(Debug)]
 pub struct DeviceExec {
     plan: Arc<DevicePlan>,
-    /// The operators of the chain on one line each, the first to run first.
-    operators: Vec<String>,
+    /// The operators of the chain, the first to run first.
+    steps: Arc<Vec<ChainStep>>,
     input: Arc<dyn ExecutionPlan>,
     /// The same chain as a CPU plan over `input`.
     host: Arc<dyn ExecutionPlan>,
@@ -71,7 +72,7 @@ impl DeviceExec {
     /// Puts a device in the place of `host`, a chain over `input`.
     pub fn new(
         plan: DevicePlan,
-        operators: Vec<String>,
+        steps: Vec<ChainStep>,
         input: Arc<dyn ExecutionPlan>,
         host: Arc<dyn ExecutionPlan>,
         decision: Decision,
@@ -80,7 +81,7 @@ impl DeviceExec {
         let properties = Arc::new(properties(&plan, &input, &host));
         DeviceExec {
             plan: Arc::new(plan),
-            operators,
+            steps: Arc::new(steps),
             input,
             host,
             decision,
@@ -96,9 +97,9 @@ impl DeviceExec {
         self.plan.streams
     }
 
-    /// Returns the operators of the chain, the first to run first.
-    pub fn operators(&self) -> &[String] {
-        &self.operators
+    /// Returns the operators of the chain on one line each, the first to run first.
+    pub fn operators(&self) -> Vec<String> {
+        self.steps.iter().map(ChainStep::describe).collect()
     }
 
     /// Returns why the chain runs on a device, and the estimated cost of both places.
@@ -156,7 +157,7 @@ pub fn rebase(
 
 impl DisplayAs for DeviceExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        let (place, operators) = (self.engine.place(), self.operators.join(" → "));
+        let (place, operators) = (self.engine.place(), self.operators().join(" → "));
         let (device, host) = (Seconds(self.decision.device_s), Seconds(self.decision.host_s));
         match format {
             DisplayFormatType::TreeRender => {
@@ -212,7 +213,7 @@ impl ExecutionPlan for DeviceExec {
         let properties = Arc::new(properties(&self.plan, &input, &host));
         Ok(Arc::new(DeviceExec {
             plan: self.plan.clone(),
-            operators: self.operators.clone(),
+            steps: self.steps.clone(),
             input,
             host,
             decision: self.decision.clone(),
@@ -240,8 +241,12 @@ impl ExecutionPlan for DeviceExec {
                 partition + 1
             )));
         }
+        let plan = match self.steps.iter().any(|step| step.pending) {
+            true => Arc::new(chain::resolve(&self.input.schema(), &self.steps).map_err(to_plan_error)?),
+            false => self.plan.clone(),
+        };
         let run = DeviceRun::new(
-            self.plan.clone(),
+            plan,
             self.input.clone(),
             self.host.clone(),
             self.engine.clone(),

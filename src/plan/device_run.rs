@@ -12,10 +12,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -23,24 +20,20 @@ use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
 use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use super::chain::DevicePlan;
 use super::device_exec::{Incidents, rebase};
 use super::engine::{Engine, SwathOptions};
-use super::lower::resident_scan;
+use super::feed::{BATCHES_AHEAD, Feed, Feeds, choose, join, split, stage};
 use super::to_plan_error;
-use crate::column::{DeviceChunk, DeviceTable, StagedChunk};
+use crate::column::{DeviceChunk, StagedChunk};
 use crate::config::Fallback;
 use crate::error::{Error, Result};
-use crate::memory::PinnedPool;
 use crate::operators::Execution;
 use crate::worker::{CancelToken, Task, TaskStats, Worker};
-
-/// Batches of each input partition that are made ahead of the gathering.
-const BATCHES_AHEAD: usize = 8;
 
 /// Rows of the smallest chunk: where this many do not fit a device's memory, fewer will not help.
 const CHUNK_ROWS_MIN: usize = 8192;
@@ -122,20 +115,6 @@ impl RunMetrics {
     }
 }
 
-/// A chunk of the input on its way to the device.
-enum Feed {
-    /// Batches of the node's input, and the columns that are read of them as they are being staged.
-    Staged {
-        batches: Vec<RecordBatch>,
-        staged: SpawnedTask<Result<Vec<StagedChunk>>>,
-    },
-    /// Rows that are on the device already, all columns of the scan.
-    Resident {
-        chunk: Arc<DeviceChunk>,
-    },
-    Failed(DataFusionError),
-}
-
 /// What a device made, or why not, with the state that survives a failure.
 struct Attempt<T> {
     state: T,
@@ -208,15 +187,28 @@ impl DeviceRun {
     /// Each chunk on its own: what fails for one chunk is done again for that chunk alone.
     async fn drive_streaming(&self, output: &Output) -> PlanResult<()> {
         let mut feeds = self.feeds(&self.input).await?;
+        let (mut done, mut reloaded) = (0, false);
         while let Some(feed) = feeds.next().await {
             let batches = match feed {
                 Feed::Failed(error) => return Err(error),
-                Feed::Resident { chunk } => self.resident_chunk(chunk).await?,
+                Feed::Resident { chunk } => match self.resident_chunk(chunk).await {
+                    // The table went with the context: load it again, and go on where this was.
+                    Err(Failure::Device(error)) if error.is_device_fault() && !reloaded => {
+                        reloaded = true;
+                        feeds = self.feeds(&self.input).await?;
+                        if !feeds.skip_resident(done) {
+                            return Err(to_plan_error(error));
+                        }
+                        continue;
+                    }
+                    made => made.map_err(Failure::into_plan_error)?,
+                },
                 Feed::Staged { batches, staged } => {
                     let staged = join(staged).await;
                     self.host_chunk(batches, staged).await?
                 }
             };
+            done += 1;
             for batch in batches {
                 if self.send(output, batch).await.is_break() {
                     return Ok(());
@@ -286,9 +278,8 @@ impl DeviceRun {
         Ok(batches)
     }
 
-    async fn resident_chunk(&self, chunk: Arc<DeviceChunk>) -> PlanResult<Vec<RecordBatch>> {
-        self.metrics.rows_in.add(chunk.rows);
-        let (plan, whole) = (self.plan.clone(), chunk.clone());
+    async fn resident_chunk(&self, chunk: Arc<DeviceChunk>) -> Result<Vec<RecordBatch>, Failure> {
+        let (plan, whole, rows) = (self.plan.clone(), chunk.clone(), chunk.rows);
         let made = self
             .worker
             .run("materialize", self.cancel.0.clone(), move |task| {
@@ -299,19 +290,19 @@ impl DeviceRun {
             .await;
         match made {
             Ok((batches, stats)) => {
+                self.metrics.rows_in.add(rows);
                 self.metrics.add(&stats);
                 Ok(batches)
             }
-            Err(error) => {
-                // The rows are on the device only: fetch them, and go on as with rows of the host, which can be split.
-                self.allow_fallback(error)?;
-                let batch = self
-                    .worker
-                    .run("fetch", self.cancel.0.clone(), move |task| task.download(&whole))
-                    .await
-                    .map_err(to_plan_error)?;
-                self.run_on_host(vec![batch]).await
+            Err(error) if error.is_out_of_memory() || error.is_unsupported() => {
+                // The rows are on the device only: fetch them, and go on as with rows of the host, which can be split
+                // and which the CPU can take.
+                let fetch = move |task: &mut Task<'_>| task.download(&whole);
+                let batches = vec![self.worker.run("fetch", self.cancel.0.clone(), fetch).await?];
+                let staged = if error.is_unsupported() { Err(error) } else { self.stage(&batches).await };
+                self.host_chunk(batches, staged).await.map_err(Failure::Input)
             }
+            Err(error) => Err(Failure::Device(error)),
         }
     }
 
@@ -343,27 +334,50 @@ impl DeviceRun {
     async fn aggregate(&self, input: &Arc<dyn ExecutionPlan>) -> Result<Vec<RecordBatch>, Failure> {
         let mut feeds = self.feeds(input).await.map_err(Failure::Input)?;
         let mut execution = Execution::new(self.plan.stages[0].clone());
+        let mut resident = vec![];
         while let Some(feed) = feeds.next().await {
-            execution = match feed {
+            match feed {
                 Feed::Failed(error) => return Err(Failure::Input(error)),
                 Feed::Resident { chunk } => {
                     self.metrics.rows_in.add(chunk.rows);
-                    let chunk = Arc::new(choose(&chunk, &self.plan.read, &self.plan.input)?);
-                    self.push_resident(execution, chunk).await?
+                    resident.push(Arc::new(choose(&chunk, &self.plan.read, &self.plan.input)?));
                 }
                 Feed::Staged { batches, staged } => {
                     let staged = join(staged).await?;
                     self.metrics.rows_in.add(batches.iter().map(RecordBatch::num_rows).sum());
-                    self.push_host(execution, batches, staged).await?
+                    execution = self.push_host(execution, batches, staged).await?;
                 }
-            };
+            }
         }
-        let (plan, stages) = (self.plan.clone(), self.plan.stages.clone());
+        match self.finish(execution, resident.clone(), false).await {
+            // Chunk by chunk, what the groups take is all that is added to what is resident anyway.
+            Err(error) if error.is_out_of_memory() && resident.len() > 1 => {
+                let execution = Execution::new(self.plan.stages[0].clone());
+                Ok(self.finish(execution, resident, true).await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Adds `resident` chunks to an aggregate, folding each at once if `fold`, ends it, and runs the stages behind.
+    async fn finish(
+        &self,
+        mut execution: Execution,
+        resident: Vec<Arc<DeviceChunk>>,
+        fold: bool,
+    ) -> Result<Vec<RecordBatch>> {
+        let plan = self.plan.clone();
         let (batches, stats) = self
             .worker
             .run("aggregate", self.cancel.0.clone(), move |task| {
+                for chunk in resident {
+                    push(task, &mut execution, chunk)?;
+                    if fold {
+                        execution.relieve(task)?;
+                    }
+                }
                 let mut chunks = execution.finish(task)?;
-                for stage in &stages[1..] {
+                for stage in &plan.stages[1..] {
                     let mut execution = Execution::new(stage.clone());
                     let mut made = vec![];
                     for chunk in chunks {
@@ -442,27 +456,7 @@ impl DeviceRun {
         Ok(execution)
     }
 
-    async fn push_resident(&self, mut execution: Execution, chunk: Arc<DeviceChunk>) -> Result<Execution> {
-        for may_relieve in [true, false] {
-            let pushed = chunk.clone();
-            let attempt =
-                self.on_worker(execution, move |task, execution| push(task, execution, pushed)).await?;
-            execution = attempt.state;
-            match attempt.outcome {
-                Ok(()) => return Ok(execution),
-                Err(error) if error.is_out_of_memory() && may_relieve => {
-                    let relieved;
-                    (execution, relieved) = self.relieve(execution).await?;
-                    if !relieved {
-                        return Err(error);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(execution)
-    }
-
+    /// Lets an aggregate fold the input that it holds; answers whether that freed anything.
     async fn relieve(&self, execution: Execution) -> Result<(Execution, bool)> {
         let (sender, receiver) = std::sync::mpsc::channel();
         let attempt = self
@@ -473,8 +467,11 @@ impl DeviceRun {
                 Ok(())
             })
             .await?;
-        attempt.outcome?;
-        Ok((attempt.state, receiver.try_recv().unwrap_or(false)))
+        match attempt.outcome {
+            // What was held is still held.
+            Err(error) if error.is_out_of_memory() => Ok((attempt.state, false)),
+            outcome => outcome.map(|()| (attempt.state, receiver.try_recv().unwrap_or(false))),
+        }
     }
 
     /// Runs `work` on `execution`, which survives a failure that is not the device's.
@@ -498,26 +495,9 @@ impl DeviceRun {
         join(stage(&self.plan, batches, &self.worker.pinned_pool().clone())).await
     }
 
-    /// Answers the input of the node as chunks: those of a table in device memory, or gathered from the host.
     async fn feeds(&self, input: &Arc<dyn ExecutionPlan>) -> PlanResult<Feeds> {
-        if let Some(scan) = resident_scan(input)
-            && let Some(table) = scan.load(&self.worker, &self.context, &self.cancel.0).await?
-        {
-            let columns = scan.columns().to_vec();
-            return Ok(Feeds::Resident { table, columns, schema: input.schema(), next: 0 });
-        }
-        let (sender, receiver) = mpsc::channel(1);
-        let streams: Vec<_> = (0..input.output_partitioning().partition_count())
-            .map(|partition| input.execute(partition, self.context.clone()))
-            .collect::<PlanResult<_>>()?;
-        let gather = Gather {
-            plan: self.plan.clone(),
-            pool: self.worker.pinned_pool().clone(),
-            chunk_bytes: self.options.chunk_bytes_target.max(1),
-            sender,
-        };
-        let gathering = SpawnedTask::spawn(gather.run(streams));
-        Ok(Feeds::Host { receiver, _gathering: gathering })
+        let chunk_bytes = self.options.chunk_bytes_target.max(1);
+        Feeds::open(&self.plan, input, &self.worker, &self.context, chunk_bytes, &self.cancel.0).await
     }
 
     /// Notes that the work goes to the CPU, or fails where that is not wanted.
@@ -576,125 +556,27 @@ impl DeviceRun {
     }
 }
 
-/// Why an aggregate did not come to its end.
+/// Why a device did not come to its end.
 enum Failure {
-    /// The input failed; doing it again elsewhere would fail again.
+    /// The input failed, or falling back did: doing it again elsewhere would fail again.
     Input(DataFusionError),
     /// The device did not do it.
     Device(Error),
+}
+
+impl Failure {
+    fn into_plan_error(self) -> DataFusionError {
+        match self {
+            Failure::Input(error) => error,
+            Failure::Device(error) => to_plan_error(error),
+        }
+    }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Failure::Device(error)
     }
-}
-
-/// The input of a node as chunks.
-enum Feeds {
-    Host { receiver: mpsc::Receiver<Feed>, _gathering: SpawnedTask<()> },
-    Resident { table: Arc<DeviceTable>, columns: Vec<usize>, schema: SchemaRef, next: usize },
-}
-
-impl Feeds {
-    async fn next(&mut self) -> Option<Feed> {
-        match self {
-            Feeds::Host { receiver, .. } => receiver.recv().await,
-            Feeds::Resident { table, columns, schema, next } => {
-                let chunk = table.chunks.get(*next)?;
-                *next += 1;
-                Some(match choose(chunk, columns, schema) {
-                    Ok(chunk) => Feed::Resident { chunk: Arc::new(chunk) },
-                    Err(error) => Feed::Failed(to_plan_error(error)),
-                })
-            }
-        }
-    }
-}
-
-/// Takes batches from all partitions in turn, so that their order is the same run after run, and cuts them into
-/// chunks.
-struct Gather {
-    plan: Arc<DevicePlan>,
-    pool: PinnedPool,
-    chunk_bytes: usize,
-    sender: mpsc::Sender<Feed>,
-}
-
-impl Gather {
-    async fn run(self, streams: Vec<SendableRecordBatchStream>) {
-        if let Err(error) = self.gather(streams).await {
-            // Nobody left to tell: the query was dropped.
-            let _ = self.sender.send(Feed::Failed(error)).await;
-        }
-    }
-
-    async fn gather(&self, streams: Vec<SendableRecordBatchStream>) -> PlanResult<()> {
-        let mut streams: Vec<_> =
-            streams.into_iter().map(|stream| spawn_buffered(stream, BATCHES_AHEAD)).collect();
-        let (mut batches, mut bytes, mut turn) = (vec![], 0, 0);
-        while !streams.is_empty() {
-            turn %= streams.len();
-            let Some(batch) = streams[turn].next().await else {
-                // The partitions behind move up, so that the turn is theirs.
-                drop(streams.remove(turn));
-                continue;
-            };
-            turn += 1;
-            let batch = batch?;
-            if batch.num_rows() == 0 {
-                continue;
-            }
-            bytes += self.plan.read.iter().map(|&index| host_bytes(batch.column(index))).sum::<usize>();
-            batches.push(batch);
-            if bytes >= self.chunk_bytes {
-                if self.forward(std::mem::take(&mut batches)).await.is_err() {
-                    return Ok(());
-                }
-                bytes = 0;
-            }
-        }
-        if !batches.is_empty() {
-            // An error says that the query was dropped.
-            let _ = self.forward(batches).await;
-        }
-        Ok(())
-    }
-
-    async fn forward(&self, batches: Vec<RecordBatch>) -> Result<(), mpsc::error::SendError<Feed>> {
-        let staged = stage(&self.plan, &batches, &self.pool);
-        self.sender.send(Feed::Staged { batches, staged }).await
-    }
-}
-
-/// Begins to stage the columns of `batches` that `plan` reads.
-fn stage(
-    plan: &Arc<DevicePlan>,
-    batches: &[RecordBatch],
-    pool: &PinnedPool,
-) -> SpawnedTask<Result<Vec<StagedChunk>>> {
-    let (plan, batches, pool) = (plan.clone(), batches.to_vec(), pool.clone());
-    SpawnedTask::spawn_blocking(move || {
-        let narrow = batches.iter().map(|batch| narrow(batch, &plan)).collect::<Result<Vec<_>>>()?;
-        StagedChunk::stage_all(&plan.input, &narrow, &pool)
-    })
-}
-
-fn narrow(batch: &RecordBatch, plan: &DevicePlan) -> Result<RecordBatch> {
-    let columns = plan.read.iter().map(|&index| batch.column(index).clone()).collect();
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(plan.input.clone(), columns, &options)
-        .map_err(|error| Error::bug(format!("an input batch is not of the input's schema: {error}")))
-}
-
-async fn join<T: Send + 'static>(task: SpawnedTask<Result<T>>) -> Result<T> {
-    task.join().await.unwrap_or_else(|error| {
-        Err(if error.is_panic() {
-            Error::bug(format!("staging panicked: {error}"))
-        } else {
-            Error::cancelled()
-        })
-    })
 }
 
 fn materialize_chunk(
@@ -725,71 +607,5 @@ impl DevicePlan {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
             .map_err(|error| Error::bug(format!("a device's result is not of the plan's schema: {error}")))
-    }
-}
-
-/// Answers some columns of a chunk, in the order of `indices`, under the names of `schema`.
-fn choose(chunk: &DeviceChunk, indices: &[usize], schema: &SchemaRef) -> Result<DeviceChunk> {
-    let columns = indices.iter().map(|&index| chunk.columns[index].clone()).collect();
-    DeviceChunk::new(schema.clone(), columns, chunk.rows)
-}
-
-/// Cuts rows in two at row `at`, without copying.
-fn split(batches: &[RecordBatch], at: usize) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
-    let (mut head, mut tail, mut seen) = (vec![], vec![], 0);
-    for batch in batches {
-        let cut = at.saturating_sub(seen).min(batch.num_rows());
-        if cut > 0 {
-            head.push(batch.slice(0, cut));
-        }
-        if cut < batch.num_rows() {
-            tail.push(batch.slice(cut, batch.num_rows() - cut));
-        }
-        seen += batch.num_rows();
-    }
-    (head, tail)
-}
-
-/// Bytes of an array's own rows: a slice of a large buffer counts for what it shows.
-pub fn host_bytes(array: &ArrayRef) -> usize {
-    array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
-}
-
-#[cfg(test)]
-mod tests {
-    use arrow::array::Int64Array;
-    use arrow::datatypes::{DataType, Field, Schema};
-
-    use super::*;
-
-    fn batch(values: std::ops::Range<i64>) -> RecordBatch {
-        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
-        RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from_iter_values(values))])
-            .expect("one column")
-    }
-
-    fn values(batches: &[RecordBatch]) -> Vec<i64> {
-        let column = |batch: &RecordBatch| {
-            let column = batch.column(0).as_any().downcast_ref::<Int64Array>().expect("int64");
-            column.values().to_vec()
-        };
-        batches.iter().flat_map(column).collect()
-    }
-
-    #[test]
-    fn a_split_loses_and_repeats_nothing() {
-        let batches = [batch(0..10), batch(10..11), batch(11..30)];
-        for at in 0..=31 {
-            let (head, tail) = split(&batches, at);
-            assert_eq!(values(&head).len(), at.min(30));
-            let both: Vec<i64> = values(&head).into_iter().chain(values(&tail)).collect();
-            assert_eq!(both, (0..30).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn a_slice_counts_its_own_rows() {
-        let whole = batch(0..1000);
-        assert_eq!(host_bytes(whole.slice(10, 5).column(0)), 40);
     }
 }

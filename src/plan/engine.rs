@@ -1,6 +1,6 @@
 //! The devices of a process, as placement sees them, and the options of a session.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,8 +26,17 @@ pub struct Engine {
     workers: Workers,
     /// Why there is no device; `None` where there is one.
     absence: Option<String>,
-    /// Hashes of the sources that have run: their kernels need no compiling any more.
-    has_run: Mutex<HashSet<u64>>,
+    /// What is known of kernels, by the hash of their source.
+    kernels: Mutex<HashMap<u64, KernelHistory>>,
+}
+
+/// What placement remembers of a kernel.
+#[derive(Clone, Copy, Debug)]
+enum KernelHistory {
+    /// It has run: it needs no compiling any more.
+    Ran,
+    /// Seconds lost so far for want of it.
+    Missed(f64),
 }
 
 impl Engine {
@@ -40,7 +49,7 @@ impl Engine {
             Ok(workers) => (workers, None),
             Err(reason) => (Workers::none(), Some(reason)),
         };
-        Ok(Arc::new(Engine { config: config.clone(), workers, absence, has_run: Mutex::default() }))
+        Ok(Arc::new(Engine { config: config.clone(), workers, absence, kernels: Mutex::default() }))
     }
 
     /// Returns why there is no device to run on, or `None` where there is one.
@@ -73,16 +82,36 @@ impl Engine {
         self.worker().map(|worker| worker.info().name.clone())
     }
 
-    /// Whether the kernels of `plan` were all used before in this process.
+    /// Whether the kernels of `plan` have all run before in this process.
     pub fn has_run(&self, plan: &DevicePlan) -> bool {
-        let known = self.has_run.lock().unwrap_or_else(PoisonError::into_inner);
-        plan.stages.iter().all(|stage| known.contains(&source_hash(stage)))
+        let kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.stages.iter().all(|stage| matches!(kernels.get(&source_hash(stage)), Some(KernelHistory::Ran)))
+    }
+
+    /// Returns the seconds lost so far for want of the kernels of `plan`.
+    pub fn missed_seconds(&self, plan: &DevicePlan) -> f64 {
+        let kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        match plan.stages.first().and_then(|stage| kernels.get(&source_hash(stage))) {
+            Some(KernelHistory::Missed(seconds)) => *seconds,
+            _ => 0.0,
+        }
+    }
+
+    /// Adds to the seconds lost for want of the kernels of `plan`.
+    pub fn miss(&self, plan: &DevicePlan, seconds: f64) {
+        let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stage) = plan.stages.first()
+            && let KernelHistory::Missed(total) =
+                kernels.entry(source_hash(stage)).or_insert(KernelHistory::Missed(0.0))
+        {
+            *total += seconds;
+        }
     }
 
     /// Remembers that the kernels of `plan` are compiled.
     pub fn remember(&self, plan: &DevicePlan) {
-        let mut known = self.has_run.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(plan.stages.iter().map(|stage| source_hash(stage)));
+        let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        kernels.extend(plan.stages.iter().map(|stage| (source_hash(stage), KernelHistory::Ran)));
     }
 }
 

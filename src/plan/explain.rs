@@ -56,7 +56,7 @@ fn node(
         _ => String::new(),
     };
     if !costs.is_empty() || !note.reason.is_empty() {
-        let _ = writeln!(text, "{margin}{indent}    cost: {costs}{}", note.reason);
+        let _ = writeln!(text, "{margin}{indent}    ({costs}{})", note.reason);
     }
     for child in plan.children() {
         node(child, depth + 1, notes, text);

@@ -16,32 +16,47 @@
 //! | dates and times in a zone other than UTC | unsupported: calendars need the zone's rules |
 //! | dynamic filters | their value at planning time; they only prune, so that a later, narrower value is not needed |
 //! | volatile functions, `random()` | unsupported: the CPU plan promises one value per row |
-//! | scalar subqueries | unsupported: their value is known only when the query runs |
+//! | scalar subqueries | a constant whose value is put in when the query runs ([`Translated::pending`]) |
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, IntervalUnit, Schema};
-use datafusion::logical_expr::{Operator, Volatility};
+use arrow::record_batch::RecordBatch;
+use datafusion::logical_expr::{ColumnarValue, Operator, Volatility};
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CaseExpr, CastExpr, Column, DynamicFilterPhysicalExpr, InListExpr, IsNotNullExpr, IsNullExpr,
     LikeExpr, Literal as LiteralExpr, NegativeExpr, NotExpr, TryCastExpr,
 };
+use datafusion::physical_expr::scalar_subquery::ScalarSubqueryExpr;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::scalar::ScalarValue;
 
 use crate::error::{Error, Result};
 use crate::program::{BinaryOp, DatePart, Expr, Function, Literal, Op};
 
+/// A translated expression.
+#[derive(Clone, Debug)]
+pub struct Translated {
+    pub expr: Expr,
+    /// Whether some constant stands in for a subquery that has not run yet: translate again when it has. Constants
+    /// are parameters of a kernel, so that the kernel is the same then.
+    pub pending: bool,
+}
+
 /// Translates `expr` over the columns of `schema`.
 ///
 /// # Errors
 /// Unsupported, naming the expression and why, where the device has no form of it.
-pub fn translate(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Expr> {
-    Translator { schema }.expr(expr)
+pub fn translate(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Translated> {
+    let translator = Translator { schema, pending: Cell::new(false) };
+    let expr = translator.expr(expr)?;
+    Ok(Translated { expr, pending: translator.pending.get() })
 }
 
 struct Translator<'a> {
     schema: &'a Schema,
+    pending: Cell<bool>,
 }
 
 impl Translator<'_> {
@@ -112,6 +127,9 @@ impl Translator<'_> {
                 .current()
                 .map_err(|error| unsupported(expr, format_args!("its value is not known: {error}")))?;
             return self.expr(&current);
+        }
+        if expr.is::<ScalarSubqueryExpr>() {
+            return self.subquery(expr, data_type);
         }
         Err(unsupported(expr, "expressions of this kind"))
     }
@@ -244,6 +262,20 @@ impl Translator<'_> {
             .find(|(known, _)| *known == name)
             .ok_or_else(|| unsupported(expr, format_args!("the function {name}")))?;
         build(&Call { translator: self, expr, args: function.args(), data_type })
+    }
+
+    /// Answers the value of a subquery that has run, or a stand-in of its type.
+    fn subquery(&self, expr: &Arc<dyn PhysicalExpr>, data_type: DataType) -> Result<Expr> {
+        let nothing = RecordBatch::new_empty(Arc::new(self.schema.clone()));
+        if let Ok(ColumnarValue::Scalar(value)) = expr.evaluate(&nothing) {
+            return literal_expr(&value)
+                .ok_or_else(|| unsupported(expr, format_args!("constants of type {data_type}")));
+        }
+        self.pending.set(true);
+        ScalarValue::new_default(&data_type)
+            .ok()
+            .and_then(|value| literal_expr(&value))
+            .ok_or_else(|| unsupported(expr, format_args!("constants of type {data_type}")))
     }
 
     /// Answers the value of a constant argument.
@@ -491,7 +523,7 @@ mod tests {
         let df_schema = DFSchema::try_from(schema.clone()).expect("distinct names");
         let logical = context.parse_sql_expr(sql, &df_schema).expect("valid SQL");
         let physical = context.create_physical_expr(logical, &df_schema).expect("plannable");
-        translate(&physical, &schema)
+        translate(&physical, &schema).map(|translated| translated.expr)
     }
 
     fn text(sql: &str) -> String {

@@ -26,7 +26,6 @@ use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::physical_expr::{Distribution, Partitioning};
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
@@ -37,19 +36,17 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
-use super::aggregate::{fuse, translate_aggregate};
-use super::chain::{self, ChainStep, Step, ends_in_partial, row_bytes};
+use super::aggregate::fuse;
+use super::chain::{self, ChainStep, Step, ends_in_partial, row_bytes, translate_step};
 use super::cost::{
     Certainty, ChainSize, CostModel, Decision, Estimate, GROUPS_SHARE_GUESS, ROWS_GUESS, StepSize,
 };
 use super::device_exec::DeviceExec;
 use super::engine::{Engine, SwathOptions};
-use super::expression::translate;
-use super::resident::ResidentScanExec;
+use super::resident::resident_scan;
 use crate::config::Placement;
 use crate::error::{Error, Result};
 use crate::observe::FallbackReceipt;
-use crate::program::{Expr, Phase};
 
 /// Sorts of at most this many rows stay on the CPU even under `swath.placement = device`.
 pub const SMALL_SORT_ROWS: f64 = 1048576.0;
@@ -215,8 +212,8 @@ impl Lowering<'_> {
             let child_need = Need::of_child(node, need, 0);
             let input = only_child(node)?.schema();
             let child = self.visit(only_child(node)?, child_need)?;
-            return match translated.and_then(|step| step.check(&input).map(|()| step)) {
-                Ok(step) => self.extend(node, step, child).map(Visited::Open),
+            return match translated.and_then(|(step, pending)| step.check(&input).map(|()| (step, pending))) {
+                Ok((step, pending)) => self.extend(node, step, pending, child).map(Visited::Open),
                 Err(error) => {
                     let child = self.close(child, child_need)?;
                     let host = replace_children_if_necessary(node.clone(), vec![child])?;
@@ -237,7 +234,13 @@ impl Lowering<'_> {
     }
 
     /// Puts `step`, which `node` became, on top of what its input became.
-    fn extend(&mut self, node: &Arc<dyn ExecutionPlan>, mut step: Step, child: Visited) -> PlanResult<Chain> {
+    fn extend(
+        &mut self,
+        node: &Arc<dyn ExecutionPlan>,
+        mut step: Step,
+        pending: bool,
+        child: Visited,
+    ) -> PlanResult<Chain> {
         let mut chain = match child {
             Visited::Open(chain) => chain,
             Visited::Plan(child) => {
@@ -267,7 +270,7 @@ impl Lowering<'_> {
             row_bytes_out: row_bytes(host.schema().fields()),
         };
         chain.exchanges.clear();
-        chain.steps.push(ChainStep { step, host, size });
+        chain.steps.push(ChainStep { step, pending, host, size });
         Ok(chain)
     }
 
@@ -313,21 +316,24 @@ impl Lowering<'_> {
             row_bytes_in: row_bytes(plan.input.fields()),
             resident: resident_scan(&chain.leaf).is_some_and(|scan| scan.is_loaded()),
             compiled: self.engine.has_run(&plan),
+            missed_s: self.engine.missed_seconds(&plan),
             chunk_bytes: self.options.chunk_bytes_target as f64,
             steps: chain.steps.iter().map(|step| step.size.clone()).collect(),
         };
         let decision = self.model.decide(self.options.placement, &size, self.cores);
         if !decision.on_device {
+            if !size.compiled {
+                self.engine.miss(&plan, self.model.missed_seconds(&size, self.cores));
+            }
             chain.steps.extend(on_top.into_iter().rev());
             self.note_chain(&chain, &decision);
             return Ok(whole);
         }
         let rows_out = chain.rows_out();
         let last = chain.steps.last().map(|step| step.host.clone()).unwrap_or_else(|| whole.clone());
-        let operators = chain.steps.iter().map(|step| describe(step)).collect();
         let device: Arc<dyn ExecutionPlan> = Arc::new(DeviceExec::new(
             plan,
-            operators,
+            chain.steps.clone(),
             chain.leaf.clone(),
             last,
             decision.clone(),
@@ -409,11 +415,8 @@ impl Lowering<'_> {
     fn note_host_operator(&mut self, host: &Arc<dyn ExecutionPlan>) {
         let name = host.name();
         let sorts = matches!(name, "SortExec" | "PartialSortExec");
-        let works = name.ends_with("JoinExec")
-            || matches!(
-                name,
-                "WindowAggExec" | "BoundedWindowAggExec" | "PartitionedTopKExec" | "UnnestExec"
-            );
+        let works =
+            matches!(name, "WindowAggExec" | "BoundedWindowAggExec" | "PartitionedTopKExec" | "UnnestExec");
         if sorts {
             let rows = only_child(host).map(|child| self.estimate(child));
             let of_groups = only_child(host).is_ok_and(is_aggregate_result);
@@ -432,6 +435,8 @@ impl Lowering<'_> {
                 }
                 _ => self.stays(host, &Error::unsupported("no device form of sorts")),
             }
+        } else if name.ends_with("JoinExec") {
+            self.stays(host, &Error::unsupported("no device form of joins"));
         } else if works {
             self.stays(host, &Error::unsupported("no device form of this operator"));
         }
@@ -494,38 +499,6 @@ impl Lowering<'_> {
     }
 }
 
-/// Answers `node` as a step, the reason why it has no device form, or `None` where no step is like it.
-fn translate_step(node: &Arc<dyn ExecutionPlan>) -> Option<Result<Step>> {
-    if let Some(filter) = node.downcast_ref::<FilterExec>() {
-        return Some(translate_filter(filter));
-    }
-    if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
-        let input = projection.input().schema();
-        let exprs = projection.expr().iter().map(|projected| translate(&projected.expr, &input));
-        return Some(exprs.collect::<Result<_>>().map(|exprs| Step::Project { exprs }));
-    }
-    if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
-        return Some(translate_aggregate(aggregate).map(Step::Aggregate));
-    }
-    None
-}
-
-fn translate_filter(filter: &FilterExec) -> Result<Step> {
-    if filter.fetch().is_some() {
-        return Err(Error::unsupported("no device form of a limit inside a filter"));
-    }
-    let input = filter.input().schema();
-    let predicate = translate(filter.predicate(), &input)?;
-    let kept = filter.projection().as_ref().map(|kept| {
-        let column = |&index: &usize| {
-            let field = input.field(index);
-            Expr::column(index, field.data_type().clone(), field.is_nullable())
-        };
-        kept.iter().map(column).collect()
-    });
-    Ok(Step::Filter { predicate, kept })
-}
-
 /// Finds out whether the rows around `chain` allow a device node in its place.
 fn fits_device(chain: &Chain, need: Need) -> Result<()> {
     if chain.leaf.boundedness().is_unbounded() {
@@ -559,42 +532,6 @@ fn is_aggregate_result(node: &Arc<dyn ExecutionPlan>) -> bool {
     }
     (is_exchange(node) || node.is::<ProjectionExec>() || node.is::<FilterExec>())
         && only_child(node).is_ok_and(is_aggregate_result)
-}
-
-/// Answers the scan of a pinned table, where `leaf` is one.
-pub fn resident_scan(leaf: &Arc<dyn ExecutionPlan>) -> Option<&ResidentScanExec> {
-    match leaf.downcast_ref::<CooperativeExec>() {
-        Some(cooperative) => resident_scan(cooperative.input()),
-        None => leaf.downcast_ref::<ResidentScanExec>(),
-    }
-}
-
-/// Writes a step on one line, for `EXPLAIN`.
-fn describe(step: &ChainStep) -> String {
-    match &step.step {
-        Step::Filter { predicate, .. } => format!("filter {predicate}"),
-        Step::Project { exprs } => {
-            let exprs: Vec<_> = exprs.iter().map(Expr::to_string).collect();
-            format!("project [{}]", exprs.join(", "))
-        }
-        Step::Aggregate(aggregation) => {
-            let keys: Vec<_> = aggregation.keys.iter().map(Expr::to_string).collect();
-            let aggregates: Vec<_> = aggregation
-                .aggregates
-                .iter()
-                .map(|one| {
-                    let args: Vec<_> = one.args.iter().map(Expr::to_string).collect();
-                    format!("{}({})", format!("{:?}", one.function).to_lowercase(), args.join(", "))
-                })
-                .collect();
-            let phase = match aggregation.phase {
-                Phase::Single => "",
-                Phase::Partial => "partial ",
-                Phase::Final => "final ",
-            };
-            format!("{phase}aggregate by [{}] of [{}]", keys.join(", "), aggregates.join(", "))
-        }
-    }
 }
 
 fn only_child(node: &Arc<dyn ExecutionPlan>) -> PlanResult<&Arc<dyn ExecutionPlan>> {

@@ -12,6 +12,7 @@
 //! | [`expression`], [`aggregate`] | DataFusion's expressions and aggregates in the terms of a device program |
 //! | [`cost`] | what a chain costs on either side: plain functions of sizes |
 //! | [`device_exec`], [`device_run`] | the node that stands for a chain, and one execution of it |
+//! | [`feed`] | the input of a node as chunks |
 //! | [`resident`] | tables pinned in device memory |
 //! | [`explain`], [`receipt`] | what a plan will do, and what it did |
 
@@ -23,6 +24,7 @@ mod device_run;
 mod engine;
 mod explain;
 mod expression;
+mod feed;
 mod lower;
 mod placement;
 mod receipt;

@@ -116,6 +116,11 @@ impl PlacementExec {
         &self.input
     }
 
+    /// Returns what a fallback was to do when the plan was made.
+    pub fn fallback(&self) -> Fallback {
+        self.fallback
+    }
+
     /// Returns a note for each node of the plan below, in pre-order.
     pub fn notes(&self) -> &[NodeNote] {
         &self.notes

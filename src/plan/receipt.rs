@@ -26,12 +26,17 @@ pub struct QueryTimes {
 }
 
 /// Reads the receipt off a plan after its streams have ended.
-pub fn receipt(plan: &Arc<dyn ExecutionPlan>, _engine: &Engine, times: QueryTimes) -> Receipt {
-    let (plan, notes, fallbacks) = match plan.downcast_ref::<PlacementExec>() {
-        Some(placed) => (placed.input(), placed.notes(), placed.fallbacks().to_vec()),
-        None => (plan, [].as_slice(), vec![]),
+pub fn receipt(plan: &Arc<dyn ExecutionPlan>, engine: &Engine, times: QueryTimes) -> Receipt {
+    let placed = plan.downcast_ref::<PlacementExec>();
+    let plan = placed.map_or(plan, PlacementExec::input);
+    let notes = placed.map_or([].as_slice(), PlacementExec::notes);
+    let policy = placed.map_or(engine.config().fallback, PlacementExec::fallback);
+    let mut receipt = Receipt {
+        query: times.query,
+        fallback_policy: policy.to_string(),
+        fallbacks: placed.map_or(vec![], |placed| placed.fallbacks().to_vec()),
+        ..Receipt::default()
     };
-    let mut receipt = Receipt { query: times.query, fallbacks, ..Receipt::default() };
     let mut notes = notes.iter();
     operator(plan, 0, &mut notes, &mut receipt);
     let sum = |field: fn(&OperatorReceipt) -> u64| receipt.operators.iter().map(field).sum();

@@ -20,6 +20,7 @@ use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::{
     ChildrenPropertiesMode, ReplaceChildrenOptions, reset_plan_states,
 };
@@ -32,6 +33,7 @@ use futures::StreamExt;
 use serde::Serialize;
 
 use super::engine::Engine;
+use super::feed::host_bytes;
 use super::{from_plan_error, to_plan_error};
 use crate::column::{DeviceChunk, DeviceTable, StagedChunk, Storage};
 use crate::error::{Error, Result};
@@ -189,7 +191,7 @@ async fn upload(
         let mut stream = scan.execute(partition, context.clone()).map_err(from_plan_error)?;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(from_plan_error)?;
-            bytes += batch.columns().iter().map(super::device_run::host_bytes).sum::<usize>();
+            bytes += batch.columns().iter().map(host_bytes).sum::<usize>();
             batches.push(batch);
             if bytes >= chunk_bytes {
                 chunks.extend(send(&schema, std::mem::take(&mut batches), worker, cancel).await?);
@@ -332,6 +334,14 @@ impl ResidentScanExec {
             Err(error) if error.is_retryable() => Ok(None),
             Err(error) => Err(to_plan_error(error)),
         }
+    }
+}
+
+/// Answers the scan of a pinned table, where `leaf` is one.
+pub fn resident_scan(leaf: &Arc<dyn ExecutionPlan>) -> Option<&ResidentScanExec> {
+    match leaf.downcast_ref::<CooperativeExec>() {
+        Some(cooperative) => resident_scan(cooperative.input()),
+        None => leaf.downcast_ref::<ResidentScanExec>(),
     }
 }
 

@@ -1,0 +1,257 @@
+//! The input of a device node, cut into chunks: gathered from the host and staged, or found in device memory.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::error::{DataFusionError, Result as PlanResult};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::common::spawn_buffered;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use futures::StreamExt;
+use tokio::sync::mpsc;
+
+use super::chain::DevicePlan;
+use super::resident::resident_scan;
+use super::to_plan_error;
+use crate::column::{DeviceChunk, DeviceTable, StagedChunk};
+use crate::error::{Error, Result};
+use crate::memory::PinnedPool;
+use crate::worker::{CancelToken, Worker};
+
+/// Batches of each input partition that are made ahead of the gathering.
+pub const BATCHES_AHEAD: usize = 8;
+
+/// A chunk of the input on its way to the device.
+pub enum Feed {
+    /// Batches of the node's input, and the columns that are read of them as they are being staged.
+    Staged {
+        batches: Vec<RecordBatch>,
+        staged: SpawnedTask<Result<Vec<StagedChunk>>>,
+    },
+    /// Rows that are on the device already, all columns of the scan.
+    Resident {
+        chunk: Arc<DeviceChunk>,
+    },
+    Failed(DataFusionError),
+}
+
+/// The input of a node as chunks.
+pub enum Feeds {
+    Host { receiver: mpsc::Receiver<Feed>, _gathering: SpawnedTask<()> },
+    Resident { table: Arc<DeviceTable>, columns: Vec<usize>, schema: SchemaRef, next: usize },
+}
+
+impl Feeds {
+    /// Opens `input` for `plan`: the table in device memory where it is the scan of one, else a gathering of its
+    /// batches into chunks of about `chunk_bytes`.
+    ///
+    /// # Errors
+    /// Those of starting the input.
+    pub async fn open(
+        plan: &Arc<DevicePlan>,
+        input: &Arc<dyn ExecutionPlan>,
+        worker: &Worker,
+        context: &Arc<TaskContext>,
+        chunk_bytes: usize,
+        cancel: &CancelToken,
+    ) -> PlanResult<Feeds> {
+        if let Some(scan) = resident_scan(input)
+            && let Some(table) = scan.load(worker, context, cancel).await?
+        {
+            return Ok(Feeds::Resident {
+                table,
+                columns: scan.columns().to_vec(),
+                schema: input.schema(),
+                next: 0,
+            });
+        }
+        let (sender, receiver) = mpsc::channel(1);
+        let streams: Vec<_> = (0..input.output_partitioning().partition_count())
+            .map(|partition| input.execute(partition, context.clone()))
+            .collect::<PlanResult<_>>()?;
+        let gather = Gather { plan: plan.clone(), pool: worker.pinned_pool().clone(), chunk_bytes, sender };
+        Ok(Feeds::Host { receiver, _gathering: SpawnedTask::spawn(gather.run(streams)) })
+    }
+
+    /// Goes on behind the first `done` chunks; answers whether these are the chunks of a resident table, which are the
+    /// same each time.
+    pub fn skip_resident(&mut self, done: usize) -> bool {
+        match self {
+            Feeds::Resident { next, .. } => {
+                *next = done;
+                true
+            }
+            Feeds::Host { .. } => false,
+        }
+    }
+
+    /// Answers the next chunk.
+    pub async fn next(&mut self) -> Option<Feed> {
+        match self {
+            Feeds::Host { receiver, .. } => receiver.recv().await,
+            Feeds::Resident { table, columns, schema, next } => {
+                let chunk = table.chunks.get(*next)?;
+                *next += 1;
+                Some(match choose(chunk, columns, schema) {
+                    Ok(chunk) => Feed::Resident { chunk: Arc::new(chunk) },
+                    Err(error) => Feed::Failed(to_plan_error(error)),
+                })
+            }
+        }
+    }
+}
+
+/// Takes batches from all partitions in turn, so that their order is the same run after run, and cuts them into
+/// chunks.
+struct Gather {
+    plan: Arc<DevicePlan>,
+    pool: PinnedPool,
+    chunk_bytes: usize,
+    sender: mpsc::Sender<Feed>,
+}
+
+impl Gather {
+    async fn run(self, streams: Vec<SendableRecordBatchStream>) {
+        if let Err(error) = self.gather(streams).await {
+            // Nobody left to tell: the query was dropped.
+            let _ = self.sender.send(Feed::Failed(error)).await;
+        }
+    }
+
+    async fn gather(&self, streams: Vec<SendableRecordBatchStream>) -> PlanResult<()> {
+        let mut streams: Vec<_> =
+            streams.into_iter().map(|stream| spawn_buffered(stream, BATCHES_AHEAD)).collect();
+        let (mut batches, mut bytes, mut turn) = (vec![], 0, 0);
+        while !streams.is_empty() {
+            turn %= streams.len();
+            let Some(batch) = streams[turn].next().await else {
+                // The partitions behind move up, so that the turn is theirs.
+                drop(streams.remove(turn));
+                continue;
+            };
+            turn += 1;
+            let batch = batch?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            bytes += self.plan.read.iter().map(|&index| host_bytes(batch.column(index))).sum::<usize>();
+            batches.push(batch);
+            if bytes >= self.chunk_bytes {
+                if self.forward(std::mem::take(&mut batches)).await.is_err() {
+                    return Ok(());
+                }
+                bytes = 0;
+            }
+        }
+        if !batches.is_empty() {
+            // An error says that the query was dropped.
+            let _ = self.forward(batches).await;
+        }
+        Ok(())
+    }
+
+    async fn forward(&self, batches: Vec<RecordBatch>) -> Result<(), mpsc::error::SendError<Feed>> {
+        let staged = stage(&self.plan, &batches, &self.pool);
+        self.sender.send(Feed::Staged { batches, staged }).await
+    }
+}
+
+/// Begins to stage the columns of `batches` that `plan` reads.
+pub fn stage(
+    plan: &Arc<DevicePlan>,
+    batches: &[RecordBatch],
+    pool: &PinnedPool,
+) -> SpawnedTask<Result<Vec<StagedChunk>>> {
+    let (plan, batches, pool) = (plan.clone(), batches.to_vec(), pool.clone());
+    SpawnedTask::spawn_blocking(move || {
+        let narrow = batches.iter().map(|batch| narrow(batch, &plan)).collect::<Result<Vec<_>>>()?;
+        StagedChunk::stage_all(&plan.input, &narrow, &pool)
+    })
+}
+
+fn narrow(batch: &RecordBatch, plan: &DevicePlan) -> Result<RecordBatch> {
+    let columns = plan.read.iter().map(|&index| batch.column(index).clone()).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(plan.input.clone(), columns, &options)
+        .map_err(|error| Error::bug(format!("an input batch is not of the input's schema: {error}")))
+}
+
+/// Waits for a blocking task; a panic in it is an error.
+pub async fn join<T: Send + 'static>(task: SpawnedTask<Result<T>>) -> Result<T> {
+    task.join().await.unwrap_or_else(|error| {
+        Err(if error.is_panic() {
+            Error::bug(format!("staging panicked: {error}"))
+        } else {
+            Error::cancelled()
+        })
+    })
+}
+
+/// Answers some columns of a chunk, in the order of `indices`, under the names of `schema`.
+pub fn choose(chunk: &DeviceChunk, indices: &[usize], schema: &SchemaRef) -> Result<DeviceChunk> {
+    let columns = indices.iter().map(|&index| chunk.columns[index].clone()).collect();
+    DeviceChunk::new(schema.clone(), columns, chunk.rows)
+}
+
+/// Cuts rows in two at row `at`, without copying.
+pub fn split(batches: &[RecordBatch], at: usize) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
+    let (mut head, mut tail, mut seen) = (vec![], vec![], 0);
+    for batch in batches {
+        let cut = at.saturating_sub(seen).min(batch.num_rows());
+        if cut > 0 {
+            head.push(batch.slice(0, cut));
+        }
+        if cut < batch.num_rows() {
+            tail.push(batch.slice(cut, batch.num_rows() - cut));
+        }
+        seen += batch.num_rows();
+    }
+    (head, tail)
+}
+
+/// Bytes of an array's own rows: a slice of a large buffer counts for what it shows.
+pub fn host_bytes(array: &ArrayRef) -> usize {
+    array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+
+    fn batch(values: std::ops::Range<i64>) -> RecordBatch {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from_iter_values(values))])
+            .expect("one column")
+    }
+
+    fn values(batches: &[RecordBatch]) -> Vec<i64> {
+        let column = |batch: &RecordBatch| {
+            let column = batch.column(0).as_any().downcast_ref::<Int64Array>().expect("int64");
+            column.values().to_vec()
+        };
+        batches.iter().flat_map(column).collect()
+    }
+
+    #[test]
+    fn a_split_loses_and_repeats_nothing() {
+        let batches = [batch(0..10), batch(10..11), batch(11..30)];
+        for at in 0..=31 {
+            let (head, tail) = split(&batches, at);
+            assert_eq!(values(&head).len(), at.min(30));
+            let both: Vec<i64> = values(&head).into_iter().chain(values(&tail)).collect();
+            assert_eq!(both, (0..30).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_slice_counts_its_own_rows() {
+        let whole = batch(0..1000);
+        assert_eq!(host_bytes(whole.slice(10, 5).column(0)), 40);
+    }
+}
