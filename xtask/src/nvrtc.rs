@@ -117,18 +117,34 @@ type Destroy = unsafe extern "C" fn(*mut Program) -> c_int;
 type ErrorText = unsafe extern "C" fn(c_int) -> *const c_char;
 
 /// The library, as far as it is used here.
-struct Nvrtc(Library);
+struct Nvrtc {
+    library: Library,
+    /// Loaded before NVRTC asks for it by name: the package is in no folder that is searched.
+    _builtins: Vec<Library>,
+}
 
 impl Nvrtc {
     fn load(path: &Path) -> Outcome<Self> {
-        // SAFETY: NVRTC's initialisers ask nothing of the process.
-        let library = unsafe { Library::new(path) };
-        library.map(Nvrtc).map_err(|error| format!("cannot load '{}': {error}", path.display()))
+        let failed =
+            |path: &Path, error: &dyn std::fmt::Display| format!("cannot load '{}': {error}", path.display());
+        let folder = path.parent().expect("a file is in a folder");
+        let entries = std::fs::read_dir(folder).map_err(|error| failed(folder, &error))?;
+        let mut builtins = Vec::new();
+        for file in entries.flatten().map(|entry| entry.path()) {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with("libnvrtc-builtins.so") && !name.contains(".alt.") {
+                // SAFETY: the initialisers of NVRTC's libraries ask nothing of the process.
+                builtins.push(unsafe { Library::new(&file) }.map_err(|error| failed(&file, &error))?);
+            }
+        }
+        // SAFETY: as above.
+        let library = unsafe { Library::new(path) }.map_err(|error| failed(path, &error))?;
+        Ok(Nvrtc { library, _builtins: builtins })
     }
 
     fn symbol<T>(&self, name: &str) -> Outcome<Symbol<'_, T>> {
         // SAFETY: each caller gives the type that NVRTC's header declares for the name.
-        unsafe { self.0.get(name.as_bytes()) }.map_err(|error| format!("NVRTC has no {name}: {error}"))
+        unsafe { self.library.get(name.as_bytes()) }.map_err(|error| format!("NVRTC has no {name}: {error}"))
     }
 
     /// Compiles one source; the time that took, or the compiler's log.
