@@ -22,6 +22,6 @@ pub use compile::{Architecture, Image, KernelSource, compile};
 pub use context::{Device, DeviceInfo, devices};
 pub use kernel_cache::{CacheOutcome, KernelCache};
 pub use library::available;
-pub use module::{Function, Module};
+pub use module::{Function, Module, launch_count};
 pub use probe::{DriverReport, probe};
 pub use stream::{Event, Stream};

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use cudarc::driver::sys::{self, CUfunction_attribute as Attribute};
 
@@ -11,6 +11,13 @@ use super::context::{Device, SHARED_BYTES_WITHOUT_OPT_IN};
 use super::driver::check;
 use super::stream::Stream;
 use crate::{Error, Result};
+
+static LAUNCHES: AtomicU64 = AtomicU64::new(0);
+
+/// Kernels that this process has launched so far, on any device.
+pub fn launch_count() -> u64 {
+    LAUNCHES.load(Ordering::Relaxed)
+}
 
 /// Bytes of parameters that every kernel may take.
 const PARAMETER_BYTES_MAX: usize = 4096;
@@ -185,7 +192,9 @@ impl Function {
                 std::ptr::null_mut(),
             )
         };
-        check("cuLaunchKernel", result)
+        check("cuLaunchKernel", result)?;
+        LAUNCHES.fetch_add(1, Ordering::Relaxed);
+        Ok(())
             .map_err(|error| error.context(format!("kernel '{}' ({grid} × {block})", self.name)))
     }
 

@@ -15,6 +15,20 @@ pub const FAULTY: usize = 1;
 /// The device of the tests of columns.
 pub const COLUMNS: usize = 2;
 
+/// Set to run the tests that inject nothing on the machine's own device instead of simulated ones.
+const REAL_DEVICE: &str = "SWATH_TEST_REAL_DEVICE";
+
+/// Makes device 0 usable: a simulated one, unless the environment asks for the real one. Without a device the tests
+/// that need one fail; none is skipped.
+pub fn use_device(lazy: bool) {
+    if std::env::var_os(REAL_DEVICE).is_none() {
+        let simulator = simulator();
+        if lazy {
+            simulator.set_lazy(true);
+        }
+    }
+}
+
 /// Loads the simulator, with the devices that all tests together need.
 pub fn simulator() -> Simulator {
     cudasim::load(cudasim::Config { devices: 3, ..cudasim::Config::default() })
