@@ -119,6 +119,7 @@ fn find_driver() -> Result<()> {
     let named = open_named(DRIVER_VARIABLE)?;
     // SAFETY: only opens shared libraries by the driver's well-known names.
     if !unsafe { driver_sys::is_culib_present() } {
+        not_of_the_kind(named, DRIVER_VARIABLE, "a CUDA driver (libcuda.so.1)")?;
         return Err(Error::unsupported(format!(
             "no CUDA driver found (libcuda.so.1): install the NVIDIA driver, or name the library in {DRIVER_VARIABLE}"
         )));
@@ -172,6 +173,7 @@ fn find_nvrtc() -> Result<()> {
         present = unsafe { nvrtc_sys::is_culib_present() };
     }
     if !present {
+        not_of_the_kind(named, NVRTC_VARIABLE, "NVRTC (libnvrtc.so.13 or .12)")?;
         return Err(Error::unsupported(format!(
             "no NVRTC found (libnvrtc.so.13 or .12): install it with `pip install nvidia-cuda-nvrtc`, or name the \
              library in {NVRTC_VARIABLE}"
@@ -192,6 +194,14 @@ fn open_named(variable: &str) -> Result<Option<&'static Library>> {
         return Err(Error::user(format!("{variable} must be an absolute path, but is '{}'", path.display())));
     }
     open(&path).map(Some).map_err(|error| error.context(variable))
+}
+
+/// Fails where a library was named and opened, but is not known to the loader by any name of what was wanted.
+fn not_of_the_kind(named: Option<&Library>, variable: &str, wanted: &str) -> Result<()> {
+    match named {
+        Some(_) => Err(Error::user(format!("the library in {variable} does not call itself {wanted}"))),
+        None => Ok(()),
+    }
 }
 
 fn open(path: &Path) -> Result<&'static Library> {
