@@ -91,8 +91,10 @@ fn dispatch(runtime: &Runtime, command: Command) -> Result<()> {
 /// Runs `work` until it is done or Ctrl-C is pressed; dropping it then cancels queries and removes temporary files.
 async fn until_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::select! {
-        outcome = work => outcome,
+        // Ctrl-C first: the handler is in place before the work begins.
+        biased;
         _ = tokio::signal::ctrl_c() => Err(Error::cancelled()),
+        outcome = work => outcome,
     }
 }
 

@@ -79,7 +79,10 @@ impl OutputFile {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
             let shown = path.display();
-            return Err(Error::io(format!("cannot write '{shown}': there is no folder '{}'", folder.display())));
+            return Err(Error::io(format!(
+                "cannot write '{shown}': there is no folder '{}'",
+                folder.display()
+            )));
         }
         let temporary = tempfile::Builder::new()
             .prefix(".swath-")

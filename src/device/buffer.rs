@@ -266,10 +266,14 @@ impl fmt::Debug for PinnedBuffer {
 impl Drop for PinnedBuffer {
     fn drop(&mut self) {
         if let Some(device) = &self.device {
-            // SAFETY: registered in `pin`, in a context that lives.
-            device.release(|| unsafe {
-                sys::cuMemHostUnregister(self.start.as_ptr().cast());
-            });
+            let alive = device.alive();
+            if *alive {
+                // Without a current context the driver refuses the next call, and the memory stays pinned until exit.
+                let _ = device.bind();
+            }
+            // SAFETY: registered in `pin`. The end of a context ends its registrations, and then the driver refuses
+            // this; one that did keep them must not go on to pin memory that someone else gets next.
+            unsafe { sys::cuMemHostUnregister(self.start.as_ptr().cast()) };
         }
         // SAFETY: allocated in `new` with this layout.
         unsafe { alloc::dealloc(self.start.as_ptr(), self.layout) };

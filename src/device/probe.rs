@@ -103,6 +103,16 @@ fn probe_nvrtc(report: &mut DriverReport) {
         }
         Err(error) => return report.problems.push(problem(error.to_string())),
     };
+    if let (Some(driver), Some(nvrtc)) = (major(&report.driver), major(&report.nvrtc))
+        && nvrtc > driver
+    {
+        report.problems.push(Problem {
+            what: format!("NVRTC is of CUDA {nvrtc}, the driver of CUDA {driver}"),
+            why: "the driver may refuse code that a newer compiler made; queries then run on the CPU"
+                .to_string(),
+            remedy: format!("update the driver, or `pip install nvidia-cuda-nvrtc-cu{driver}`"),
+        });
+    }
     let too_old =
         |device: &&DeviceInfo| supported.iter().all(|number| *number > device.architecture.number());
     for device in report.devices.iter().filter(too_old) {

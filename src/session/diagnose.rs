@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::csv::ReaderBuilder;
@@ -15,6 +15,8 @@ use arrow::error::ArrowError;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::errors::ParquetError;
 use datafusion::sql::unparser::expr_to_sql;
 
 use super::table::{Compression, Format, RegisteredTable};
@@ -28,6 +30,9 @@ const EXPRESSIONS_MAX: usize = 5;
 
 /// Translates an error of a query that was planned or run, with what the plan and the files tell about it.
 pub(super) fn translate(failure: DataFusionError, plan: &LogicalPlan, tables: &Tables) -> Error {
+    if let DataFusionError::ParquetError(_) = error::root(&failure) {
+        return parquet_fault(failure, plan, tables);
+    }
     if let DataFusionError::ArrowError(inner, _) = error::root(&failure) {
         match inner.as_ref() {
             ArrowError::DivideByZero => {
@@ -41,6 +46,7 @@ pub(super) fn translate(failure: DataFusionError, plan: &LogicalPlan, tables: &T
                 let place = in_one_of(&found);
                 return Error::user(format!("{}{place}", error::translate(failure)));
             }
+            ArrowError::ParquetError(_) => return parquet_fault(failure, plan, tables),
             ArrowError::ParseError(_)
             | ArrowError::CsvError(_)
             | ArrowError::JsonError(_)
@@ -97,8 +103,8 @@ fn expressions(plan: &LogicalPlan, wanted: impl Fn(&Operator) -> bool) -> BTreeS
     found
 }
 
-/// The first fault in the text files that the plan scans.
-fn file_fault(plan: &LogicalPlan, tables: &Tables) -> Option<Error> {
+/// The tables from files that the plan scans.
+fn scanned(plan: &LogicalPlan, tables: &Tables) -> Vec<RegisteredTable> {
     let mut names = BTreeSet::new();
     let walked = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
@@ -107,15 +113,18 @@ fn file_fault(plan: &LogicalPlan, tables: &Tables) -> Option<Error> {
         Ok(TreeNodeRecursion::Continue)
     });
     debug_assert!(walked.is_ok(), "the visitor returns no error");
-    let registered: Vec<RegisteredTable> = {
-        let tables = tables.lock().expect("no thread panics while it holds this lock");
-        names.iter().filter_map(|name| tables.get(name).cloned()).collect()
-    };
-    for table in registered.iter().filter(|table| table.compression == Compression::None) {
+    let tables = tables.lock().expect("no thread panics while it holds this lock");
+    names.iter().filter_map(|name| tables.get(name).cloned()).collect()
+}
+
+/// The first fault in the text files that the plan scans.
+fn file_fault(plan: &LogicalPlan, tables: &Tables) -> Option<Error> {
+    let plain = |table: &RegisteredTable| table.compression == Compression::None;
+    for table in scanned(plan, tables).into_iter().filter(plain) {
         for file in &table.files {
             let fault = match table.format {
-                Format::Csv => csv_fault(file, table),
-                Format::Json => json_fault(file, table),
+                Format::Csv => csv_fault(file, &table),
+                Format::Json => json_fault(file, &table),
                 Format::Parquet | Format::Arrow => Ok(None),
             };
             if let Ok(Some(fault)) = fault {
@@ -124,6 +133,31 @@ fn file_fault(plan: &LogicalPlan, tables: &Tables) -> Option<Error> {
         }
     }
     None
+}
+
+/// The Parquet file that cannot be read.
+fn parquet_fault(failure: DataFusionError, plan: &LogicalPlan, tables: &Tables) -> Error {
+    let tables = scanned(plan, tables);
+    let files = tables.iter().filter(|table| table.format == Format::Parquet).flat_map(|table| &table.files);
+    let files: Vec<&PathBuf> = files.collect();
+    // The file is known where there is one; else each is read until one fails.
+    let damaged = match files.as_slice() {
+        [only] => Some(*only),
+        many => many.iter().copied().find(|file| !is_readable_parquet(file)),
+    };
+    let cause = error::translate(failure);
+    match damaged {
+        Some(file) => Error::user(format!("'{}' is damaged: {cause}", short_path(file).display())),
+        None => cause,
+    }
+}
+
+fn is_readable_parquet(path: &Path) -> bool {
+    let reader = File::open(path)
+        .map_err(ParquetError::from)
+        .and_then(ParquetRecordBatchReaderBuilder::try_new)
+        .and_then(|builder| builder.build());
+    reader.is_ok_and(|mut batches| batches.all(|batch| batch.is_ok()))
 }
 
 /// The first bytes of a text file that are not UTF-8, as an error; `None` where all are or it cannot be read.
@@ -235,7 +269,7 @@ fn csv_reader_sized(
 }
 
 /// A record as it stands in the file.
-struct RawRecord {
+pub(super) struct RawRecord {
     /// The line that it starts on, from 1.
     line: usize,
     text: String,
@@ -243,7 +277,7 @@ struct RawRecord {
 
 impl RawRecord {
     /// The fields, unquoted.
-    fn fields(&self, delimiter: u8) -> Vec<String> {
+    pub fn fields(&self, delimiter: u8) -> Vec<String> {
         let mut fields = vec![String::new()];
         let mut quoted = false;
         let mut letters = self.text.trim_end_matches(['\n', '\r']).chars().peekable();
@@ -273,7 +307,7 @@ impl RawRecord {
 }
 
 /// The record of that number, from 0, with the header counted. Blank lines are no records.
-fn raw_record(path: &Path, index: usize) -> io::Result<Option<RawRecord>> {
+pub(super) fn raw_record(path: &Path, index: usize) -> io::Result<Option<RawRecord>> {
     let mut reader = BufReader::new(File::open(path)?);
     let mut lines_before = 0;
     let mut records_before = 0;

@@ -156,9 +156,12 @@ impl Session {
     ///
     /// # Errors     an unknown option, with the one that was probably meant; a value that it does not take.
     pub async fn set(&self, option: &str, value: &str) -> Result<()> {
-        let known = self.context.state().config_options().entries();
-        if !known.iter().any(|entry| entry.key.eq_ignore_ascii_case(option)) {
-            let hint = suggest::did_you_mean(option, known.iter().map(|entry| entry.key.as_str()));
+        // Those of an extension, and there is only ours, come without their prefix.
+        let named = |key: String| if key.contains('.') { key } else { format!("swath.{key}") };
+        let entries = self.context.state().config_options().entries();
+        let known: Vec<String> = entries.into_iter().map(|entry| named(entry.key)).collect();
+        if !known.iter().any(|key| key.eq_ignore_ascii_case(option)) {
+            let hint = suggest::did_you_mean(option, known.iter().map(String::as_str));
             return Err(Error::user(format!("there is no option '{option}'{hint}")));
         }
         self.sql(&format!("SET {option} = '{}'", value.replace('\'', "''"))).await?;

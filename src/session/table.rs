@@ -5,10 +5,13 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use arrow::csv::reader::Format as CsvSchemaFormat;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::file_format::FileFormat;
@@ -20,14 +23,18 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::SessionState;
 use datafusion::object_store::{ObjectMeta, ObjectStore};
+use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::errors::ParquetError;
 use datafusion::prelude::SessionContext;
 use futures::{StreamExt, TryStreamExt};
 
-use super::{error, short_path, suggest};
+use super::{diagnose, error, short_path, suggest};
 use crate::error::{Error, Result};
 
-/// How files are read at once while their schemas are checked.
+/// How many files are read at once while their schemas are checked.
 const SCHEMA_READS_MAX: usize = 16;
+/// How much of a CSV file is looked at for quotes.
+const QUOTE_SAMPLE_BYTES: u64 = 1 << 20;
 
 /// A file format that tables are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,10 +171,21 @@ pub(super) async fn open(
         true => b'\t',
         false => b',',
     });
-    let reader = reader(format, compression, delimiter, &source.options);
+    if format == Format::Csv && compression == Compression::None && source.options.header {
+        for file in &files {
+            check_header(file, delimiter)?;
+        }
+    }
+    let quotes = format == Format::Csv && (compression != Compression::None || files.iter().any(has_quotes));
+    let reader = reader(format, compression, delimiter, quotes, &source.options);
 
+    let csv = (format == Format::Csv && compression == Compression::None).then_some(CsvInference {
+        header: source.options.header,
+        delimiter,
+        rows_max: source.options.infer_rows_max,
+    });
     let store = state.runtime_env().object_store(&urls[0]).map_err(error::translate)?;
-    let schema = common_schema(&state, &store, &reader, format, &files).await?;
+    let schema = common_schema(&state, &store, &reader, format, csv.as_ref(), &files).await?;
 
     // A folder may hold other files too; a path or glob means just what it names.
     let folder = source.paths.iter().any(|path| Path::new(path).is_dir());
@@ -337,6 +355,7 @@ fn reader(
     format: Format,
     compression: Compression,
     delimiter: u8,
+    quotes: bool,
     options: &TableOptions,
 ) -> Arc<dyn FileFormat> {
     match format {
@@ -345,6 +364,8 @@ fn reader(
             CsvFormat::default()
                 .with_has_header(options.header)
                 .with_delimiter(delimiter)
+                // A file that quotes may quote a newline: it must not be cut at just any of them.
+                .with_newlines_in_values(quotes)
                 .with_schema_infer_max_rec(options.infer_rows_max)
                 .with_file_compression_type(compression.as_datafusion()),
         ),
@@ -363,6 +384,7 @@ async fn common_schema(
     store: &Arc<dyn ObjectStore>,
     reader: &Arc<dyn FileFormat>,
     format: Format,
+    csv: Option<&CsvInference>,
     files: &[FoundFile],
 ) -> Result<SchemaRef> {
     let schemas: Vec<SchemaRef> = futures::stream::iter(files)
@@ -378,11 +400,17 @@ async fn common_schema(
                     }
                 )));
             }
-            let schema = reader
-                .infer_schema(state, store, std::slice::from_ref(&file.meta))
-                .await
-                .map_err(|error| unreadable(file, format, error))?;
-            check_names_differ(file, &schema)?;
+            let inferred = match csv {
+                Some(csv) => infer_csv(&file.path, csv),
+                None => reader.infer_schema(state, store, std::slice::from_ref(&file.meta)).await,
+            };
+            let schema = inferred.map_err(|error| unreadable(file, format, error))?;
+            // The inferred schema has each name once; only the file itself tells.
+            if format == Format::Parquet
+                && let Ok(metadata) = parquet_schema(&file.path)
+            {
+                check_names_differ(file, metadata.fields().iter().map(|field| field.name().as_str()))?;
+            }
             Ok(schema)
         })
         .buffered(SCHEMA_READS_MAX)
@@ -409,7 +437,7 @@ fn unreadable(file: &FoundFile, format: Format, error: datafusion::error::DataFu
     };
     let shown = file.shown();
     if matches!(format, Format::Csv | Format::Json)
-        && let Some(found) = super::diagnose::invalid_utf8(&file.path)
+        && let Some(found) = diagnose::invalid_utf8(&file.path)
     {
         return found;
     }
@@ -427,13 +455,50 @@ fn format_name(format: Format) -> &'static str {
     }
 }
 
-fn check_names_differ(file: &FoundFile, schema: &Schema) -> Result<()> {
-    for (index, field) in schema.fields().iter().enumerate() {
-        if let Some(first) = schema.fields()[..index].iter().position(|other| other.name() == field.name()) {
+/// How the schema of a plain CSV file is inferred.
+struct CsvInference {
+    header: bool,
+    delimiter: u8,
+    rows_max: usize,
+}
+
+/// Infers the schema of a CSV file with arrow's reader: DataFusion's inference takes a newline within quotes for the
+/// end of a record.
+fn infer_csv(path: &Path, csv: &CsvInference) -> datafusion::error::Result<SchemaRef> {
+    let format = CsvSchemaFormat::default().with_header(csv.header).with_delimiter(csv.delimiter);
+    let (schema, _) = format.infer_schema(BufReader::new(File::open(path)?), Some(csv.rows_max))?;
+    Ok(Arc::new(schema))
+}
+
+fn parquet_schema(path: &Path) -> Result<SchemaRef, ParquetError> {
+    Ok(Arc::clone(ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.schema()))
+}
+
+/// Checks the names in the header of a CSV file; a file that cannot be read says so when its schema is inferred.
+fn check_header(file: &FoundFile, delimiter: u8) -> Result<()> {
+    match diagnose::raw_record(&file.path, 0) {
+        Ok(Some(header)) => {
+            let names = header.fields(delimiter);
+            check_names_differ(file, names.iter().map(String::as_str))
+        }
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
+/// Whether the start of a CSV file has a quote.
+fn has_quotes(file: &FoundFile) -> bool {
+    let mut sample = Vec::new();
+    let read = File::open(&file.path).and_then(|file| file.take(QUOTE_SAMPLE_BYTES).read_to_end(&mut sample));
+    read.is_ok() && sample.contains(&b'"')
+}
+
+fn check_names_differ<'a>(file: &FoundFile, names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let names: Vec<&str> = names.collect();
+    for (index, name) in names.iter().enumerate() {
+        if let Some(first) = names[..index].iter().position(|other| other == name) {
             return Err(Error::user(format!(
-                "'{}' has two columns of the name '{}': columns {} and {}",
+                "'{}' has two columns of the name '{name}': columns {} and {}",
                 file.shown(),
-                field.name(),
                 first + 1,
                 index + 1
             )));

@@ -15,10 +15,12 @@ use swath::config::{Config, Fallback, Placement};
 use swath::plan::{Engine, install};
 
 use crate::generated::{Nulls, table};
+use crate::simulator::{mode, simulator};
 
 /// A device context over the simulator and a plain one, with the same table `t`.
 pub struct Pair {
     pub simulator: cudasim::Simulator,
+    lazy: bool,
     device: SessionContext,
     host: SessionContext,
     runtime: tokio::runtime::Runtime,
@@ -32,7 +34,7 @@ impl Pair {
     }
 
     pub fn over(batches: &[RecordBatch], lazy: bool, what: String) -> Pair {
-        let simulator = cudasim::load(cudasim::Config { lazy, ..Default::default() });
+        let simulator = simulator();
         let config = Config {
             placement: Placement::Device,
             fallback: Fallback::Error,
@@ -51,10 +53,11 @@ impl Pair {
             context.register_table("t", Arc::new(provider)).expect("the name is free");
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        Pair { simulator, device, host, runtime: runtime.expect("a runtime starts"), what }
+        Pair { simulator, lazy, device, host, runtime: runtime.expect("a runtime starts"), what }
     }
 
     pub fn query(&self, context: &SessionContext, sql: &str) -> Result<RecordBatch, String> {
+        let _mode = mode(self.lazy);
         self.runtime.block_on(async {
             let frame = context.sql(sql).await.map_err(|error| error.to_string())?;
             let schema = Arc::new(frame.schema().as_arrow().clone());

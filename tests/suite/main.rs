@@ -1,10 +1,14 @@
 //! Every integration test, in one binary: linking is the slow part.
 
+mod bad_input;
+mod cli;
 mod column;
 mod differential;
 mod generated;
 mod operators;
 mod placement;
+mod program;
 mod simulator;
-mod worker;
 mod tpch_device;
+mod tpch_host;
+mod worker;

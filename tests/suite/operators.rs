@@ -14,9 +14,8 @@ use swath::program::{
 use swath::worker::{CancelToken, Workers};
 
 /// Starts one worker on a simulated device.
-pub fn workers(lazy: bool) -> (cudasim::Simulator, Workers) {
+pub fn workers() -> (cudasim::Simulator, Workers) {
     let simulator = crate::simulator::simulator();
-    simulator.set_lazy(lazy);
     let cache_dir = std::env::temp_dir().join("swath-test-kernels");
     let config = Config { cache_dir: Some(cache_dir), ..Default::default() };
     let workers = Workers::start(&[0], &config).expect("the simulated device starts");
@@ -25,7 +24,9 @@ pub fn workers(lazy: bool) -> (cudasim::Simulator, Workers) {
 
 /// Runs a pipeline over `batches`, one chunk each; `relieve` folds the state after every chunk.
 pub fn run(pipeline: &Pipeline, batches: &[RecordBatch], relieve: bool) -> swath::Result<Vec<RecordBatch>> {
-    let (simulator, workers) = workers(false);
+    // Lazily, which is the stricter way.
+    let _mode = crate::simulator::mode(true);
+    let (simulator, workers) = workers();
     let worker = workers.first().expect("there is one");
     let pool = worker.pinned_pool().clone();
     let schema = pipeline.input.clone();

@@ -33,7 +33,7 @@ impl Fixture {
     }
 
     fn with(config: Config) -> Fixture {
-        let simulator = cudasim::load(cudasim::Config::default());
+        let simulator = crate::simulator::simulator();
         let cache_dir = Some(std::env::temp_dir().join("swath-test-kernels"));
         let engine = Engine::start(&Config { cache_dir, ..config }).expect("starts");
         assert_eq!(engine.absence(), None);

@@ -4,7 +4,7 @@
 //! inject none; 1 for the worker's faults; 2 for columns.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use cudasim::Simulator;
 use swath::config::Config;
@@ -20,6 +20,32 @@ pub fn simulator() -> Simulator {
     cudasim::load(cudasim::Config { devices: 3, ..cudasim::Config::default() })
 }
 
+/// Keeps all simulated devices eager, or lazy: then work runs only where something waits for it, so that a missing
+/// wait shows. Tests of one mode run side by side; those of the other wait for them.
+pub struct Mode(());
+
+static MODE: Mutex<(bool, usize)> = Mutex::new((false, 0));
+static MODE_IS_FREE: Condvar = Condvar::new();
+
+/// Waits until no test needs the other mode.
+pub fn mode(lazy: bool) -> Mode {
+    let simulator = simulator();
+    let state = MODE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = MODE_IS_FREE
+        .wait_while(state, |(current, users)| *users > 0 && *current != lazy)
+        .unwrap_or_else(PoisonError::into_inner);
+    *state = (lazy, state.1 + 1);
+    simulator.set_lazy(lazy);
+    Mode(())
+}
+
+impl Drop for Mode {
+    fn drop(&mut self) {
+        MODE.lock().unwrap_or_else(PoisonError::into_inner).1 -= 1;
+        MODE_IS_FREE.notify_all();
+    }
+}
+
 /// Where the tests keep compiled kernels.
 pub fn kernel_folder() -> PathBuf {
     std::env::temp_dir().join("swath-test-kernels")
@@ -30,11 +56,11 @@ pub struct Exclusive {
     pub simulator: Simulator,
     pub workers: Workers,
     device: usize,
+    _mode: Mode,
     _turn: MutexGuard<'static, ()>,
 }
 
-/// Waits for the turn to use `device` alone, and starts a worker on it. `lazy` has work run only where something waits
-/// for it, so that a missing wait shows.
+/// Waits for the turn to use `device` alone, in the given [`Mode`], and starts a worker on it.
 pub fn exclusive(device: usize, lazy: bool) -> Exclusive {
     exclusive_with(device, lazy, Config::default())
 }
@@ -43,11 +69,11 @@ pub fn exclusive(device: usize, lazy: bool) -> Exclusive {
 pub fn exclusive_with(device: usize, lazy: bool, config: Config) -> Exclusive {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mode = mode(lazy);
     let simulator = simulator();
-    simulator.set_lazy(lazy);
     let config = Config { cache_dir: config.cache_dir.or(Some(kernel_folder())), ..config };
     let workers = Workers::start(&[device], &config).expect("the simulated device starts");
-    Exclusive { simulator, workers, device, _turn: turn }
+    Exclusive { simulator, workers, device, _mode: mode, _turn: turn }
 }
 
 impl Exclusive {
@@ -61,6 +87,5 @@ impl Drop for Exclusive {
         self.simulator.fail_launch_in(self.device, 0);
         self.simulator.fail_allocation_in(self.device, 0);
         self.simulator.set_memory_limit(self.device, 1 << 30);
-        self.simulator.set_lazy(false);
     }
 }

@@ -18,7 +18,7 @@ async fn session(fallback: Fallback) -> Session {
 }
 
 async fn session_with(config: Config) -> Session {
-    cudasim::load(cudasim::Config::default());
+    crate::simulator::simulator();
     let folder = std::env::temp_dir().join("swath-test-tpch-0.01");
     generate(&folder, SCALE_FACTOR, 2, &Stop::default()).expect("generates");
     let session = Session::with_config(Config {

@@ -62,7 +62,7 @@ struct dim3 {
 };
 
 // ---- The simulator's interface: src/exec/abi.rs says the same in Rust --------------------------
-#define __CUDASIM_ABI 1
+#define __CUDASIM_ABI 2
 struct __cs_thread { uint3 index; unsigned lane; unsigned spins; };
 struct __cs_context {
   __cs_thread* thread;
@@ -77,12 +77,39 @@ struct __cs_runtime {
   void (*yield_now)(void* worker);
   void (*trap)(void* worker, const char* why);
   void (*protect)(void* worker, int on);
+  void (*violation)(void* worker, unsigned kind, const char* file, unsigned line, const char* type,
+                    unsigned long long detail);
 };
 static thread_local __cs_context __cs;
 static const __cs_runtime* __cs_rt;
 #define __CS_EXPORT extern "C" __attribute__((used, visibility("default")))
 __CS_EXPORT void* __cudasim_attach(const __cs_runtime* runtime) { __cs_rt = runtime; return &__cs; }
 __CS_EXPORT unsigned __cudasim_abi() { return __CUDASIM_ABI; }
+
+// The compiler checks some rules of the language at run time, and calls these functions, whose names and
+// arguments are its own, where one is broken.
+struct __cs_place { const char* file; unsigned line, column; };
+struct __cs_type { unsigned short kind, detail; char name[1]; };
+struct __cs_check { __cs_place place; const __cs_type* type; };
+enum { __CS_MISALIGNED, __CS_OUT_OF_BOUNDS, __CS_SHIFT, __CS_DIVISION };
+#define __CS_CHECK extern "C" __attribute__((used, noinline, cold))
+static inline void __cs_violation(unsigned kind, const __cs_check* check, unsigned long long detail) {
+  __cs_rt->violation(__cs.worker, kind, check->place.file, check->place.line, check->type->name, detail);
+}
+__CS_CHECK void __ubsan_handle_type_mismatch_v1_abort(const __cs_check* check, unsigned long long address) {
+  __cs_violation(__CS_MISALIGNED, check, address);
+}
+__CS_CHECK void __ubsan_handle_out_of_bounds_abort(const __cs_check* check, unsigned long long index) {
+  __cs_violation(__CS_OUT_OF_BOUNDS, check, index);
+}
+__CS_CHECK void __ubsan_handle_shift_out_of_bounds_abort(const __cs_check* check, unsigned long long,
+                                                         unsigned long long count) {
+  __cs_violation(__CS_SHIFT, check, count);
+}
+__CS_CHECK void __ubsan_handle_divrem_overflow_abort(const __cs_check* check, unsigned long long,
+                                                     unsigned long long) {
+  __cs_violation(__CS_DIVISION, check, 0);
+}
 
 #define threadIdx (__cs.thread->index)
 #define blockIdx (__cs.block_index)

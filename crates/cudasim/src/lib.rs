@@ -25,3 +25,8 @@ mod load;
 mod settings;
 
 pub use load::{Config, LoadError, Simulator, library_paths, load, try_load};
+
+/// Compiles the examples of the manual.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Manual;

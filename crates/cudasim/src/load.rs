@@ -1,6 +1,7 @@
 //! The Rust side: finds the shared library, names it, loads it, and wraps its controls.
 
 use crate::elf;
+use crate::exec::abi::ABI_VERSION;
 use crate::settings::{self, RawSettings};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt;
@@ -13,7 +14,9 @@ use std::time::Duration;
 const BUILT_NAME: &str = "libcudasim.so";
 /// Names the shared library where it is not beside the running program.
 const LIBRARY_VARIABLE: &str = "CUDASIM_LIBRARY";
-/// The folder beside the built library that holds the named copies. No search path leads there.
+/// The folder beside the built library that holds the named copies. No search path leads there. The
+/// version of the interface to kernels follows, so that programs which keep compiled kernels by the path
+/// of their compiler do not offer those of an older simulator.
 const COPIES: &str = "cudasim-libraries";
 const DRIVER_SONAME: &str = "libcuda.so";
 const NVRTC_SONAME: &str = "libnvrtc.so";
@@ -27,11 +30,11 @@ pub struct Config {
     pub memory_bytes: usize,
     /// Whether work runs only when something waits for it.
     pub lazy: bool,
-    /// CPU threads that run blocks; 0 for one per core.
+    /// CPU threads that run blocks; 0 for what `CUDASIM_THREADS` says, else one per core.
     pub threads: usize,
     /// How long a kernel may run.
     pub timeout: Duration,
-    /// Where compiled kernels are kept; beside the library if absent.
+    /// Where compiled kernels are kept; what `CUDASIM_CACHE` says, else beside the library, if absent.
     pub cache: Option<PathBuf>,
     /// The C++ compiler; `CUDASIM_CXX`, else `g++`, if absent.
     pub compiler: Option<PathBuf>,
@@ -162,10 +165,11 @@ fn named_copies() -> Result<(PathBuf, PathBuf), LoadError> {
     let built = find_built()?;
     let library =
         std::fs::read(&built).map_err(|error| LoadError(format!("{}: {error}", built.display())))?;
-    let beside = built.parent().unwrap_or(Path::new("/")).join(COPIES);
+    let copies = format!("{COPIES}-{ABI_VERSION}");
+    let beside = built.parent().unwrap_or(Path::new("/")).join(&copies);
     // SAFETY: asks for a number.
     let user = unsafe { libc::getuid() };
-    let elsewhere = std::env::temp_dir().join(format!("{COPIES}-{user}"));
+    let elsewhere = std::env::temp_dir().join(format!("{copies}-{user}"));
     let copy_both = |folder: &Path| -> Result<(PathBuf, PathBuf), LoadError> {
         Ok((named_copy(&library, folder, DRIVER_SONAME)?, named_copy(&library, folder, NVRTC_SONAME)?))
     };

@@ -83,6 +83,7 @@ pub struct RawSettings {
     pub devices: usize,
     pub memory_bytes: usize,
     pub lazy: c_int,
+    /// 0 for the default.
     pub threads: usize,
     pub timeout_ms: u64,
     /// Null for the default.
@@ -108,7 +109,9 @@ pub unsafe extern "C" fn cudasim_configure(raw: *const RawSettings) {
     settings.devices = raw.devices.min(DEVICES_MAX);
     settings.memory_bytes = raw.memory_bytes;
     settings.lazy = raw.lazy != 0;
-    settings.threads = raw.threads;
+    if raw.threads != 0 {
+        settings.threads = raw.threads;
+    }
     settings.timeout = Duration::from_millis(raw.timeout_ms);
     if let Some(cache) = text(raw.cache) {
         settings.cache = Some(PathBuf::from(cache));

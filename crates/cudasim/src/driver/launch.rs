@@ -235,7 +235,10 @@ fn report_fault(state: &mut State, device: usize, title: &str, fault: &Fault) {
 
 fn status_of(kind: &FaultKind) -> Status {
     match kind {
-        FaultKind::Address { .. } | FaultKind::NonCanonicalAddress => status::ILLEGAL_ADDRESS,
+        FaultKind::Address { .. } | FaultKind::GeneralProtection | FaultKind::OutOfBounds { .. } => {
+            status::ILLEGAL_ADDRESS
+        }
+        FaultKind::Misaligned { .. } => status::MISALIGNED_ADDRESS,
         FaultKind::IllegalInstruction => status::ILLEGAL_INSTRUCTION,
         FaultKind::Timeout => status::LAUNCH_TIMEOUT,
         FaultKind::Trap(why) if why.starts_with("assertion") => status::ASSERT,

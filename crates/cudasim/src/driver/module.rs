@@ -5,7 +5,9 @@ use super::state::{State, current_device, state};
 use super::status::{self, Outcome};
 use crate::compiler::{TEXT_IMAGE_MARK, base64};
 use crate::elf;
-use crate::exec::abi::{ABI_VERSION, AbiVersion, Attach, KernelCall, KernelContext, ListKernels};
+use crate::exec::abi::{
+    ABI_VERSION, ABI_VERSION_OLDEST, AbiVersion, Attach, KernelCall, KernelContext, ListKernels,
+};
 use crate::exec::{RUNTIME, SharedLayout};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::sync::Arc;
@@ -156,7 +158,7 @@ fn register(state: &mut State, device: usize, library: Arc<Library>) -> Outcome<
     };
     // SAFETY: see above.
     let version = unsafe { abi_version() };
-    if version != ABI_VERSION {
+    if !(ABI_VERSION_OLDEST..=ABI_VERSION).contains(&version) {
         let message = format!(
             "module not loaded: it was compiled for version {version} of the simulator, not {ABI_VERSION}"
         );

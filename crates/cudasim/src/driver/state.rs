@@ -4,7 +4,7 @@
 use super::memory::{Allocation, Kind, Memory};
 use super::module::{Function, Module};
 use super::status::{self, Outcome, Status};
-use super::stream::{Event, Operation, Stream};
+use super::stream::{self, Event, Operation, Stream};
 use crate::exec;
 use crate::settings::settings;
 use std::cell::RefCell;
@@ -202,7 +202,7 @@ impl State {
     }
 
     /// Whether kernels of `device` may use an allocation of another one.
-    pub fn is_accessible(&self, device: usize, allocation: &super::memory::Allocation) -> bool {
+    pub fn is_accessible(&self, device: usize, allocation: &Allocation) -> bool {
         if !allocation.is_device() && allocation.kind != Kind::Global || allocation.device == device {
             return true;
         }
@@ -214,12 +214,13 @@ impl State {
 
     /// Destroys all that belongs to a device's context, queued work included, and forgets its faults.
     pub fn reset_context(&mut self, ordinal: usize) {
-        // Host memory that was registered is the program's own: only the registration ends.
-        let goes = |a: &Allocation| a.is_device() || a.kind == Kind::Registered;
-        for address in self.memory.addresses(|a| goes(a) && a.device == ordinal) {
+        // Registrations end with the context, and their memory may be somebody else's next.
+        let ends = |a: &Allocation| a.device == ordinal && (a.is_device() || a.kind == Kind::Registered);
+        for address in self.memory.addresses(ends) {
             self.memory.free(address);
         }
-        self.streams.retain(|_, stream| stream.device != ordinal);
+        self.streams.retain(|key, stream| stream.device != ordinal || stream::is_default(*key));
+        self.streams.values_mut().filter(|stream| stream.device == ordinal).for_each(Stream::abandon);
         self.events.retain(|_, event| event.device != ordinal);
         let gone: Vec<usize> = self
             .modules

@@ -7,6 +7,7 @@
 
 use super::state::{Handle, State, current_device, state};
 use super::status::{self, Outcome};
+use crate::settings::DEVICES_MAX;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar};
@@ -53,6 +54,13 @@ impl Stream {
         }
     }
 
+    /// Drops what is queued, as if it were done.
+    pub fn abandon(&mut self) {
+        self.queue.clear();
+        self.done = self.queued;
+        self.capture = None;
+    }
+
     fn push(&mut self, item: Item) -> u64 {
         self.queued += 1;
         self.queue.push_back((self.queued, item));
@@ -74,6 +82,11 @@ pub struct Event {
 const LEGACY_HANDLES: [usize; 2] = [0, 1];
 const PER_THREAD_HANDLE: usize = 2;
 const DEFAULT_STREAMS_BASE: usize = 0x1000;
+
+/// Whether a stream is one of a context's default streams, which live as long as the device.
+pub fn is_default(key: usize) -> bool {
+    (DEFAULT_STREAMS_BASE..DEFAULT_STREAMS_BASE + 2 * DEVICES_MAX).contains(&key)
+}
 
 fn legacy_key(device: usize) -> usize {
     DEFAULT_STREAMS_BASE + device * 2
@@ -246,7 +259,8 @@ pub fn run_until(key: usize, sequence: u64) {
         let mut state = self::state();
         if let Some(stream) = state.streams.get_mut(&key) {
             stream.running = false;
-            stream.done = number;
+            // A context that was reset meanwhile has counted further.
+            stream.done = stream.done.max(number);
         }
         FINISHED.notify_all();
     }

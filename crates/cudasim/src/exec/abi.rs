@@ -4,8 +4,11 @@
 use super::block::Worker;
 use std::ffi::{c_char, c_int, c_void};
 
-/// Stamped into every compiled kernel module; a module with another stamp is refused at load.
-pub const ABI_VERSION: u32 = 1;
+/// Stamped into every compiled kernel module.
+pub const ABI_VERSION: u32 = 2;
+
+/// The oldest stamp whose modules still run, because what came since was appended. Others are refused.
+pub const ABI_VERSION_OLDEST: u32 = 1;
 
 /// `dim3` and `uint3`.
 #[repr(C)]
@@ -63,7 +66,24 @@ pub struct Runtime {
     pub trap: unsafe extern "C" fn(*mut Worker, why: *const c_char),
     /// Brackets code that must not be interrupted, such as `printf`.
     pub protect: unsafe extern "C" fn(*mut Worker, on: c_int),
+    /// Ends the kernel because it broke a rule that the compiler checks; see [`VIOLATION_MISALIGNED`]
+    /// and those after it for what `kind` and `detail` mean.
+    pub violation: unsafe extern "C" fn(
+        *mut Worker,
+        kind: u32,
+        file: *const c_char,
+        line: u32,
+        type_name: *const c_char,
+        detail: u64,
+    ),
 }
+
+/// A value of a type at an address, the detail, that its alignment does not allow.
+pub const VIOLATION_MISALIGNED: u32 = 0;
+/// An index, the detail, outside of an array type.
+pub const VIOLATION_OUT_OF_BOUNDS: u32 = 1;
+/// A shift of a type by a count, the detail, that is not less than its width.
+pub const VIOLATION_SHIFT: u32 = 2;
 
 /// One entry of the table of kernels that a module exports.
 #[repr(C)]

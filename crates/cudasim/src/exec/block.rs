@@ -2,25 +2,21 @@
 //! a switch to the next fiber that can run. A fiber whose CUDA thread ends without having waited takes
 //! the next thread that has not started, so a kernel that never waits runs as a plain loop.
 //!
-//! Kernels call back through the functions at the end of this file. Each borrows the worker only while
-//! it decides what to do and switches after the borrow has ended, because another fiber borrows it next.
+//! The worker decides; `runtime` has the functions by which kernels reach it, and acts on the decisions.
 
-use super::abi::{Dim3, KernelCall, KernelContext, Runtime, ThreadState};
+use super::abi::{Dim3, KernelCall, KernelContext, ThreadState};
 use super::fault::{Fault, FaultKind};
 use super::fiber::{self, SharedMemory, Stack, StackPointer};
 use super::warp::{Lanes, WarpOp};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The byte that fills shared memory before a block starts.
 pub const SHARED_POISON: u8 = 0xA5;
 
 const WARP: usize = 32;
-
-/// The table that compiled kernels call back through.
-pub static RUNTIME: Runtime = Runtime { barrier, warp, yield_now, trap, protect };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -40,10 +36,10 @@ struct Rendezvous {
 
 /// The reductions of the barrier that is being gathered.
 #[derive(Clone, Copy)]
-struct BarrierVotes {
-    count: c_int,
-    all: c_int,
-    any: c_int,
+pub(super) struct BarrierVotes {
+    pub count: c_int,
+    pub all: c_int,
+    pub any: c_int,
 }
 
 impl BarrierVotes {
@@ -51,7 +47,7 @@ impl BarrierVotes {
 }
 
 /// What a callback does after it has released its borrow of the worker.
-enum Decision {
+pub(super) enum Decision {
     Continue,
     Switch {
         save: *mut StackPointer,
@@ -99,7 +95,7 @@ pub struct Worker {
     current: u32,
     waiting: u32,
     votes: BarrierVotes,
-    barrier_result: BarrierVotes,
+    pub(super) barrier_result: BarrierVotes,
     main: StackPointer,
     task: Option<BlockTask>,
     shared: SharedMemory,
@@ -350,7 +346,7 @@ impl Worker {
         }
     }
 
-    fn arrive_at_barrier(&mut self, predicate: c_int) -> Decision {
+    pub(super) fn arrive_at_barrier(&mut self, predicate: c_int) -> Decision {
         let vote = (predicate != 0) as c_int;
         self.votes.count += vote;
         self.votes.all &= vote;
@@ -380,7 +376,7 @@ impl Worker {
         }
     }
 
-    fn arrive_at_warp(&mut self, op: WarpOp, mask: u32, value: u64, argument: u64) -> Decision {
+    pub(super) fn arrive_at_warp(&mut self, op: WarpOp, mask: u32, value: u64, argument: u64) -> Decision {
         let thread = self.current as usize;
         let (warp, bit) = (thread / WARP, 1u32 << (thread % WARP));
         if mask & bit == 0 {
@@ -433,10 +429,9 @@ impl Worker {
     }
 
     /// Lets all other threads of the block have a turn.
-    fn yield_turn(&mut self) -> Decision {
+    pub(super) fn yield_turn(&mut self) -> Decision {
         if self.is_cancelled() {
-            self.fault = Some(self.fault_here(FaultKind::Timeout));
-            return Decision::Abandon { to: self.main };
+            return self.abandon(FaultKind::Timeout);
         }
         if self.next < self.thread_count {
             // A thread that has not started may be the one that the current thread waits for.
@@ -453,11 +448,27 @@ impl Worker {
         self.suspend()
     }
 
-    fn fault_here(&self, kind: FaultKind) -> Fault {
+    pub(super) fn fault_here(&self, kind: FaultKind) -> Fault {
         let thread = self.threads.get(self.current as usize).map(|thread| thread.index).unwrap_or_default();
         // SAFETY: see `prepare`.
         let block = self.task.map(|task| unsafe { (*task.context).block_index }).unwrap_or_default();
         Fault { kind, block, thread }
+    }
+
+    /// What a warp operation answered the current thread.
+    pub(super) fn warp_result(&self) -> u64 {
+        self.results[self.current as usize]
+    }
+
+    /// Marks where kernel code begins and ends; see `in_kernel`.
+    pub(super) fn set_in_kernel(&self, in_kernel: bool) {
+        self.in_kernel.store(in_kernel, Ordering::Relaxed);
+    }
+
+    /// Ends the kernel with a fault of the current thread.
+    pub(super) fn abandon(&mut self, kind: FaultKind) -> Decision {
+        self.fault = Some(self.fault_here(kind));
+        Decision::Abandon { to: self.main }
     }
 
     fn set_fault(&mut self, message: String) {
@@ -526,84 +537,4 @@ unsafe extern "C" fn fiber_entry() -> ! {
         fiber::switch(&mut never_resumed, to);
     }
     unreachable!("a retired fiber is never resumed")
-}
-
-/// Decides under a borrow of the worker, then acts on the decision without one.
-///
-/// # Safety
-/// Only from a callback, on a fiber of `worker`.
-#[inline]
-unsafe fn with_worker(worker: *mut Worker, decide: impl FnOnce(&mut Worker) -> Decision) {
-    // SAFETY: as promised by the caller; the borrow ends before the switch.
-    unsafe {
-        (*worker).in_kernel.store(false, Ordering::Relaxed);
-        match decide(&mut *worker) {
-            Decision::Continue => {}
-            Decision::Switch { save, to } => fiber::switch(save, to),
-            Decision::Abandon { to } => {
-                let mut never_resumed = 0;
-                fiber::switch(&mut never_resumed, to);
-            }
-        }
-    }
-}
-
-/// Goes back into kernel code, unless the kernel was cancelled meanwhile.
-///
-/// # Safety
-/// As for [`with_worker`].
-#[inline]
-unsafe fn back_to_kernel(worker: *mut Worker) {
-    // SAFETY: as promised by the caller.
-    unsafe { (*worker).in_kernel.store(true, Ordering::Relaxed) };
-}
-
-unsafe extern "C" fn barrier(worker: *mut Worker, kind: u32, predicate: c_int) -> c_int {
-    // SAFETY: kernels pass their context's worker.
-    unsafe {
-        with_worker(worker, |w| w.arrive_at_barrier(predicate));
-        let votes = (*worker).barrier_result;
-        back_to_kernel(worker);
-        match kind {
-            0 => 0,
-            1 => votes.count,
-            2 => votes.all,
-            _ => votes.any,
-        }
-    }
-}
-
-unsafe extern "C" fn warp(worker: *mut Worker, op: u32, mask: u32, value: u64, argument: u64) -> u64 {
-    // SAFETY: kernels pass their context's worker.
-    unsafe {
-        with_worker(worker, |w| w.arrive_at_warp(WarpOp::from_number(op), mask, value, argument));
-        let current = (*worker).current as usize;
-        let result = *(*worker).results.as_ptr().add(current);
-        back_to_kernel(worker);
-        result
-    }
-}
-
-unsafe extern "C" fn yield_now(worker: *mut Worker) {
-    // SAFETY: kernels pass their context's worker.
-    unsafe {
-        with_worker(worker, Worker::yield_turn);
-        back_to_kernel(worker);
-    }
-}
-
-unsafe extern "C" fn trap(worker: *mut Worker, why: *const c_char) {
-    // SAFETY: kernels pass their context's worker and a literal.
-    unsafe {
-        let why = CStr::from_ptr(why).to_string_lossy().into_owned();
-        with_worker(worker, |w| {
-            w.fault = Some(w.fault_here(FaultKind::Trap(why)));
-            Decision::Abandon { to: w.main }
-        });
-    }
-}
-
-unsafe extern "C" fn protect(worker: *mut Worker, on: c_int) {
-    // SAFETY: kernels pass their context's worker.
-    unsafe { (*worker).in_kernel.store(on == 0, Ordering::Relaxed) };
 }

@@ -15,6 +15,7 @@ use std::sync::Once;
 /// ignored, so it harms nothing if it comes late.
 pub const CANCEL_SIGNAL: c_int = libc::SIGURG;
 
+/// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultKind {
     /// An access to memory that is not mapped, or not writable.
@@ -22,8 +23,21 @@ pub enum FaultKind {
         address: usize,
         write: bool,
     },
-    /// An access to an address that no memory can have.
-    NonCanonicalAddress,
+    /// An access to an address that no memory can have, or by a wide instruction to one that is not
+    /// aligned for it: the CPU does not tell which.
+    GeneralProtection,
+    /// An access that the type's alignment does not allow, with the line of the source.
+    Misaligned {
+        address: usize,
+        type_name: String,
+        place: String,
+    },
+    /// An index outside of an array of known length, with the line of the source.
+    OutOfBounds {
+        index: i64,
+        type_name: String,
+        place: String,
+    },
     StackOverflow,
     /// Integer division by zero, or of the most negative number by −1.
     Arithmetic,
@@ -51,7 +65,15 @@ impl fmt::Display for Fault {
             FaultKind::Address { address, write } => {
                 write!(f, "{} at address {address:#x}", if *write { "write" } else { "read" })
             }
-            FaultKind::NonCanonicalAddress => write!(f, "access to an address that no memory can have"),
+            FaultKind::GeneralProtection => {
+                write!(f, "access to an address that no memory can have, or not aligned for a wide access")
+            }
+            FaultKind::Misaligned { address, type_name, place } => {
+                write!(f, "{place}: misaligned access to {type_name} at address {address:#x}")
+            }
+            FaultKind::OutOfBounds { index, type_name, place } => {
+                write!(f, "{place}: index {index} is outside of {type_name}")
+            }
             FaultKind::StackOverflow => write!(f, "stack overflow: more than 256 KiB of local memory"),
             FaultKind::Arithmetic => {
                 write!(f, "integer division by zero or overflow (its result is undefined on a device)")
@@ -138,7 +160,7 @@ fn describe(worker: &Worker, signal: c_int, info: &libc::siginfo_t, write: bool)
         libc::SIGILL => Some(FaultKind::IllegalInstruction),
         _ if worker.is_stack_overflow(address) => Some(FaultKind::StackOverflow),
         // A general protection fault carries no address.
-        libc::SIGSEGV if info.si_code == 128 => Some(FaultKind::NonCanonicalAddress),
+        libc::SIGSEGV if info.si_code == 128 => Some(FaultKind::GeneralProtection),
         _ => Some(FaultKind::Address { address, write }),
     }
 }

@@ -5,6 +5,10 @@ use std::ffi::c_void;
 
 /// Local memory of one CUDA thread. Only pages that are touched cost anything.
 const STACK_BYTES: usize = 256 << 10;
+/// Inaccessible bytes below a stack: more than the frame of a function is likely to skip.
+const STACK_GUARD_BYTES: usize = 64 << 10;
+/// Inaccessible bytes after dynamic shared memory.
+const SHARED_GUARD_BYTES: usize = 1 << 20;
 const PAGE: usize = 4096;
 
 std::arch::global_asm!(
@@ -57,7 +61,7 @@ pub fn resume_address() -> usize {
     cudasim_fiber_resume as *const () as usize
 }
 
-/// A mapped stack with an inaccessible page below it.
+/// A mapped stack with inaccessible memory below it.
 pub struct Stack {
     base: *mut u8,
     index: usize,
@@ -67,18 +71,18 @@ impl Stack {
     /// Maps a stack. `index` staggers the tops, so that the hot ends of many stacks do not compete
     /// for the same cache sets.
     pub fn map(index: usize) -> Stack {
-        // SAFETY: a fresh anonymous mapping; the first page is made inaccessible.
+        // SAFETY: a fresh anonymous mapping; its low end is made inaccessible.
         let base = unsafe {
             let base = libc::mmap(
                 std::ptr::null_mut(),
-                STACK_BYTES + PAGE,
+                STACK_BYTES + STACK_GUARD_BYTES,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK,
                 -1,
                 0,
             );
             assert!(base != libc::MAP_FAILED, "cudasim: no memory for the stack of a CUDA thread");
-            libc::mprotect(base, PAGE, libc::PROT_NONE);
+            libc::mprotect(base, STACK_GUARD_BYTES, libc::PROT_NONE);
             base as *mut u8
         };
         Stack { base, index }
@@ -87,7 +91,7 @@ impl Stack {
     /// Prepares the stack to start `entry` at the next switch to the answered pointer.
     pub fn prime(&self, entry: unsafe extern "C" fn() -> !) -> StackPointer {
         let stagger = (self.index & 31) * 256 + (self.index >> 5 & 3) * 64;
-        let top = (self.base as usize + PAGE + STACK_BYTES) - stagger;
+        let top = (self.base as usize + STACK_GUARD_BYTES + STACK_BYTES) - stagger;
         // Six callee-saved registers, the return address, and a word that leaves the stack aligned as
         // after a call.
         let pointer = top - 16 - 6 * 8;
@@ -99,20 +103,20 @@ impl Stack {
         pointer
     }
 
-    /// Whether an address lies in the inaccessible page below the stack.
+    /// Whether an address lies in the inaccessible memory below the stack.
     pub fn overflowed_at(&self, address: usize) -> bool {
-        (self.base as usize..self.base as usize + PAGE).contains(&address)
+        (self.base as usize..self.base as usize + STACK_GUARD_BYTES).contains(&address)
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours, and no fiber runs on it once its worker is dropped.
-        unsafe { libc::munmap(self.base as *mut c_void, STACK_BYTES + PAGE) };
+        unsafe { libc::munmap(self.base as *mut c_void, STACK_BYTES + STACK_GUARD_BYTES) };
     }
 }
 
-/// Dynamic shared memory of the running block, ended by an inaccessible page.
+/// Dynamic shared memory of the running block, followed by inaccessible memory.
 pub struct SharedMemory {
     base: *mut u8,
     capacity: usize,
@@ -121,18 +125,18 @@ pub struct SharedMemory {
 impl SharedMemory {
     pub fn map(bytes: usize) -> SharedMemory {
         let capacity = bytes.next_multiple_of(PAGE).max(64 << 10);
-        // SAFETY: a fresh anonymous mapping; the last page is made inaccessible.
+        // SAFETY: a fresh anonymous mapping; its high end is made inaccessible.
         let base = unsafe {
             let base = libc::mmap(
                 std::ptr::null_mut(),
-                capacity + PAGE,
+                capacity + SHARED_GUARD_BYTES,
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
                 -1,
                 0,
             );
             assert!(base != libc::MAP_FAILED, "cudasim: no memory for dynamic shared memory");
-            libc::mprotect(base.add(capacity), PAGE, libc::PROT_NONE);
+            libc::mprotect(base.add(capacity), SHARED_GUARD_BYTES, libc::PROT_NONE);
             base as *mut u8
         };
         SharedMemory { base, capacity }
@@ -142,7 +146,7 @@ impl SharedMemory {
         self.capacity
     }
 
-    /// Answers `bytes` bytes that end, but for alignment, at the inaccessible page, filled with poison.
+    /// Answers `bytes` bytes that end, but for alignment, at the inaccessible memory, filled with poison.
     pub fn poisoned(&mut self, bytes: usize, poison: u8) -> *mut c_void {
         debug_assert!(bytes <= self.capacity);
         let start = (self.capacity - bytes) & !127;
@@ -158,6 +162,6 @@ impl SharedMemory {
 impl Drop for SharedMemory {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours.
-        unsafe { libc::munmap(self.base as *mut c_void, self.capacity + PAGE) };
+        unsafe { libc::munmap(self.base as *mut c_void, self.capacity + SHARED_GUARD_BYTES) };
     }
 }

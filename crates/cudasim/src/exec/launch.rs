@@ -1,8 +1,9 @@
 //! Spreads the blocks of a launch over CPU threads, and watches that it ends.
 
 use super::abi::{Attach, Dim3, KernelCall};
-use super::block::{self, BlockTask, RUNTIME, SHARED_POISON};
+use super::block::{self, BlockTask, SHARED_POISON};
 use super::fault::{self, Fault, FaultKind};
+use super::runtime::RUNTIME;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -114,16 +115,13 @@ impl Job {
             progress.threads.push(me);
         }
         fault::ensure_signal_stack();
-        let result = self.run_blocks();
+        self.run_blocks();
         let mut progress = self.progress();
-        if let Err(fault) = result {
-            progress.fault.get_or_insert(fault);
-        }
         progress.threads.retain(|thread| *thread != me);
         self.left.notify_all();
     }
 
-    fn run_blocks(&self) -> Result<(), Fault> {
+    fn run_blocks(&self) {
         let worker = block::current_worker();
         // SAFETY: `attach` is the module's own function, and the module stays loaded while its kernels
         // run.
@@ -140,7 +138,7 @@ impl Job {
         loop {
             let index = self.next_block.fetch_add(1, Ordering::Relaxed);
             if index >= self.blocks || self.cancelled.load(Ordering::Relaxed) {
-                return Ok(());
+                return;
             }
             // SAFETY: the layout says what of the module's thread-local block surrounds the context.
             unsafe {
@@ -149,8 +147,10 @@ impl Job {
                 std::ptr::write_bytes(context.add(1).cast::<u8>(), SHARED_POISON, after);
             }
             if let Err(fault) = block::run_block(worker, task, self.run.grid_dim.unravel(index)) {
+                // Noted first: blocks that stop because of it have faults of their own to tell.
+                self.progress().fault.get_or_insert(fault);
                 self.cancelled.store(true, Ordering::Relaxed);
-                return Err(fault);
+                return;
             }
         }
     }
@@ -215,8 +215,8 @@ pub fn set_timeout(timeout: Duration) {
     TIMEOUT_MS.store(timeout.as_millis() as u64, Ordering::Relaxed);
 }
 
-/// Stops kernels that run for too long: first by a flag that yielding threads look at, and for those
-/// that spin without yielding by a signal.
+/// Stops kernels that run for too long, and the other blocks of one that has faulted: by a flag that
+/// yielding threads look at, and by a signal for those that do not yield.
 struct Watchdog {
     jobs: Mutex<Vec<(Instant, Arc<Job>)>>,
     added: Condvar,
@@ -258,6 +258,8 @@ impl Watchdog {
             for (started, job) in jobs.iter() {
                 if started.elapsed() > timeout {
                     job.cancelled.store(true, Ordering::Relaxed);
+                }
+                if job.cancelled.load(Ordering::Relaxed) {
                     // A thread leaves the list under this lock, so all in it are alive.
                     for thread in &job.progress().threads {
                         // SAFETY: the thread is alive, and the handler of the signal is installed.

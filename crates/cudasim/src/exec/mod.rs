@@ -6,9 +6,10 @@ mod block;
 pub mod fault;
 mod fiber;
 mod launch;
+mod runtime;
 mod warp;
 
 pub use abi::Dim3;
-pub use block::RUNTIME;
 pub use fault::{Fault, FaultKind};
 pub use launch::{KernelRun, SharedLayout, set_threads, set_timeout};
+pub use runtime::RUNTIME;

@@ -1,7 +1,8 @@
 //! What the tests share: one simulator for the process, and one test at a time, because its controls
 //! and faults concern everybody.
 
-use cudarc::driver::{CudaContext, CudaFunction, CudaModule, LaunchConfig};
+use cudarc::driver::sys::CUresult;
+use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig};
 use cudarc::nvrtc::{CompileOptions, Ptx, compile_ptx_with_opts};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -21,8 +22,18 @@ pub fn harness() -> Harness {
 }
 
 impl Harness {
+    /// A device's primary context, without cudarc's own ordering by events.
     pub fn context(&self, device: usize) -> Arc<CudaContext> {
-        CudaContext::new(device).expect("the device exists")
+        let context = CudaContext::new(device).unwrap();
+        // SAFETY: the tests order their streams themselves.
+        unsafe { context.disable_event_tracking() };
+        context
+    }
+
+    /// The last message of the simulator, which must contain `part`.
+    pub fn assert_reported(&self, part: &str) {
+        let message = self.simulator.last_fault().expect("a fault is reported");
+        assert!(message.contains(part), "{part:?} is not in: {message}");
     }
 }
 
@@ -32,19 +43,49 @@ impl Drop for Harness {
     }
 }
 
+/// Checks that an operation fails with a code.
+#[track_caller]
+pub fn assert_fails<T>(result: Result<T, DriverError>, code: CUresult) {
+    match result {
+        Ok(_) => panic!("succeeded, where {code:?} was expected"),
+        Err(DriverError(found)) => assert_eq!(found, code),
+    }
+}
+
 pub fn compile(source: &str) -> Ptx {
     let options = CompileOptions { arch: Some("sm_90"), ..CompileOptions::default() };
-    compile_ptx_with_opts(source, options).expect("the kernels compile")
+    compile_ptx_with_opts(source, options).unwrap_or_else(|error| panic!("the kernels compile: {error:?}"))
 }
 
 pub fn load(context: &Arc<CudaContext>, source: &str) -> Arc<CudaModule> {
-    context.load_module(compile(source)).expect("the module loads")
+    context.load_module(compile(source)).unwrap()
 }
 
 pub fn function(context: &Arc<CudaContext>, source: &str, name: &str) -> CudaFunction {
-    load(context, source).load_function(name).expect("the kernel exists")
+    load(context, source).load_function(name).unwrap()
 }
 
 pub fn shape(blocks: u32, threads: u32) -> LaunchConfig {
     LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (threads, 1, 1), shared_mem_bytes: 0 }
+}
+
+/// Launches a kernel: `launch!(stream, function, shape, arguments...)`.
+#[macro_export]
+macro_rules! launch {
+    ($stream:expr, $function:expr, $shape:expr $(, $argument:expr)* $(,)?) => {{
+        #[allow(unused_imports)]
+        use cudarc::driver::PushKernelArg as _;
+        let function = &$function;
+        let mut builder = $stream.launch_builder(function);
+        $(builder.arg($argument);)*
+        let shape = $shape;
+        // SAFETY: the arguments are those of the kernel; where they are not, that is the test.
+        unsafe { builder.launch(shape) }.map(|_| ())
+    }};
+}
+
+/// The bits of a device pointer, for a kernel's structure.
+pub fn address<T>(slice: &cudarc::driver::CudaSlice<T>, stream: &Arc<CudaStream>) -> u64 {
+    use cudarc::driver::DevicePtr;
+    slice.device_ptr(stream).0
 }

@@ -1,4 +1,10 @@
 //! Drives the simulator through cudarc, as its users do.
 
 mod basics;
+mod devices;
+mod faults;
 mod harness;
+mod loading;
+mod memory;
+mod ordering;
+mod synchronization;

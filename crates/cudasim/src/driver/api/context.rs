@@ -2,7 +2,7 @@
 
 use super::{driver_api, put, put_if_wanted};
 use crate::driver::state::{CONTEXTS, Handle, context_of, current_context, current_device, device_of, state};
-use crate::driver::status;
+use crate::driver::status::{self, Outcome};
 use crate::driver::stream;
 use std::ffi::{c_int, c_uint, c_void};
 
@@ -76,7 +76,7 @@ driver_api! {
 
     fn cuCtxSetCurrent(context: Handle) {
         if !context.is_null() {
-            state().device(device_of(context)? as c_int)?;
+            existing_device(context)?;
         }
         CONTEXTS.with_borrow_mut(|contexts| {
             contexts.pop();
@@ -87,7 +87,7 @@ driver_api! {
     }
 
     fn cuCtxPushCurrent_v2(context: Handle) {
-        device_of(context)?;
+        existing_device(context)?;
         CONTEXTS.with_borrow_mut(|contexts| contexts.push(context));
     }
 
@@ -120,7 +120,7 @@ driver_api! {
 
     fn cuCtxSynchronize_v2(context: Handle) {
         let context = if context.is_null() { current_context() } else { context };
-        stream::synchronize_device(device_of(context)?)?;
+        stream::synchronize_device(existing_device(context)?)?;
     }
 
     fn cuCtxGetFlags(flags: *mut c_uint) {
@@ -183,9 +183,16 @@ driver_api! {
     }
 }
 
+/// The device of a context that may be anything.
+fn existing_device(context: Handle) -> Outcome<usize> {
+    let device = device_of(context)?;
+    state().device(device as c_int).map_err(|_| status::INVALID_CONTEXT)?;
+    Ok(device)
+}
+
 /// # Safety
 /// `context` must be null or valid for a write.
-unsafe fn create(context: *mut Handle, device: c_int) -> status::Outcome {
+unsafe fn create(context: *mut Handle, device: c_int) -> Outcome {
     state().device_mut(device)?.primary_retained += 1;
     let handle = context_of(device as usize);
     CONTEXTS.with_borrow_mut(|contexts| contexts.push(handle));

@@ -28,9 +28,19 @@ pub struct LaunchConfig {
     block_dim: Dim3,
     dynamic_shared_bytes: c_uint,
     stream: Handle,
-    attributes: *mut c_void,
+    attributes: *const LaunchAttribute,
     attribute_count: c_uint,
 }
+
+/// `CUlaunchAttribute`
+#[repr(C)]
+pub struct LaunchAttribute {
+    id: c_uint,
+    _padding: c_uint,
+    value: [u64; 8],
+}
+
+const LAUNCH_ATTRIBUTE_COOPERATIVE: c_uint = 2;
 
 driver_api! {
     fn cuModuleLoadData(module: *mut Handle, image: *const u8) {
@@ -221,6 +231,10 @@ driver_api! {
         extra: *mut *mut c_void,
     ) {
         let config = config.as_ref().ok_or(status::INVALID_VALUE)?;
+        let cooperative = (0..config.attribute_count as usize).any(|i| {
+            let attribute = &*config.attributes.add(i);
+            attribute.id == LAUNCH_ATTRIBUTE_COOPERATIVE && attribute.value[0] as c_int != 0
+        });
         launch::launch(Launch {
             function,
             grid_dim: config.grid_dim,
@@ -229,7 +243,7 @@ driver_api! {
             stream: config.stream,
             parameters,
             extra,
-            cooperative: false,
+            cooperative,
         })?;
     }
 

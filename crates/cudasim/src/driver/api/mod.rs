@@ -8,6 +8,7 @@ mod kernel;
 mod memory;
 mod stream;
 mod transfer;
+mod unsupported;
 
 use super::state::state;
 use super::status::{self, Outcome};

@@ -4,6 +4,7 @@
 //! returns when it is done; with pinned memory both happen when the copy runs.
 
 use super::driver_api;
+use crate::driver::memory::InUse;
 use crate::driver::state::{Handle, State, current_device, device_of, state};
 use crate::driver::status::{self, Outcome};
 use crate::driver::stream;
@@ -14,27 +15,27 @@ const DEFAULT_STREAM: Handle = std::ptr::null_mut();
 
 driver_api! {
     fn cuMemcpyHtoD_v2(to: u64, from: *const c_void, bytes: usize) {
-        Copy::new(to as usize, from as usize, bytes).to_device().now()?;
+        Copy::new(to as usize, from as usize, bytes).into_device_memory().now()?;
     }
 
     fn cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, stream: Handle) {
-        Copy::new(to as usize, from as usize, bytes).to_device().on(stream)?;
+        Copy::new(to as usize, from as usize, bytes).into_device_memory().on(stream)?;
     }
 
     fn cuMemcpyDtoH_v2(to: *mut c_void, from: u64, bytes: usize) {
-        Copy::new(to as usize, from as usize, bytes).from_device().now()?;
+        Copy::new(to as usize, from as usize, bytes).out_of_device_memory().now()?;
     }
 
     fn cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, stream: Handle) {
-        Copy::new(to as usize, from as usize, bytes).from_device().on(stream)?;
+        Copy::new(to as usize, from as usize, bytes).out_of_device_memory().on(stream)?;
     }
 
     fn cuMemcpyDtoD_v2(to: u64, from: u64, bytes: usize) {
-        Copy::new(to as usize, from as usize, bytes).to_device().from_device().now()?;
+        Copy::new(to as usize, from as usize, bytes).into_device_memory().out_of_device_memory().now()?;
     }
 
     fn cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, stream: Handle) {
-        Copy::new(to as usize, from as usize, bytes).to_device().from_device().on(stream)?;
+        Copy::new(to as usize, from as usize, bytes).into_device_memory().out_of_device_memory().on(stream)?;
     }
 
     fn cuMemcpy(to: u64, from: u64, bytes: usize) {
@@ -48,7 +49,7 @@ driver_api! {
     fn cuMemcpyPeer(to: u64, to_context: Handle, from: u64, from_context: Handle, bytes: usize) {
         check_owner(to, to_context, bytes)?;
         check_owner(from, from_context, bytes)?;
-        Copy::new(to as usize, from as usize, bytes).to_device().from_device().now()?;
+        Copy::new(to as usize, from as usize, bytes).into_device_memory().out_of_device_memory().now()?;
     }
 
     fn cuMemcpyPeerAsync(
@@ -61,7 +62,7 @@ driver_api! {
     ) {
         check_owner(to, to_context, bytes)?;
         check_owner(from, from_context, bytes)?;
-        Copy::new(to as usize, from as usize, bytes).to_device().from_device().on(stream)?;
+        Copy::new(to as usize, from as usize, bytes).into_device_memory().out_of_device_memory().on(stream)?;
     }
 
     fn cuMemsetD8_v2(to: u64, value: c_uchar, count: usize) {
@@ -103,11 +104,11 @@ impl Copy {
         Copy { to, from, bytes, to_device: false, from_device: false }
     }
 
-    fn to_device(self) -> Copy {
+    fn into_device_memory(self) -> Copy {
         Copy { to_device: true, ..self }
     }
 
-    fn from_device(self) -> Copy {
+    fn out_of_device_memory(self) -> Copy {
         Copy { from_device: true, ..self }
     }
 
@@ -142,14 +143,11 @@ impl Copy {
         let staged =
             from_pageable.then(|| unsafe { std::slice::from_raw_parts(from as *const u8, bytes) }.to_vec());
         let operation = move || {
-            // In lazy mode the memory may have been freed since.
-            for (address, is_known) in [(to, !to_pageable), (from, !from_pageable)] {
-                if is_known && !still_holds(device, address, bytes, "copy") {
-                    return;
-                }
-            }
+            let known = [(to, !to_pageable), (from, !from_pageable)];
+            let known = known.into_iter().filter(|(_, is_known)| *is_known).map(|(address, _)| address);
+            let Some(_in_use) = hold(device, known, bytes) else { return };
             let source = staged.as_ref().map_or(from as *const u8, |staged| staged.as_ptr());
-            // SAFETY: both ranges were just found to be live, or are the caller's.
+            // SAFETY: both ranges are held, or are the caller's.
             unsafe { std::ptr::copy(source, to as *mut u8, bytes) };
         };
         stream::submit(key, Arc::new(operation))?;
@@ -179,15 +177,19 @@ fn check_range(
     Err(status::INVALID_VALUE)
 }
 
-/// Whether a range is still allocated when the work on it runs; if not, that is the device's fault.
-fn still_holds(device: usize, address: usize, bytes: usize, what: &str) -> bool {
+/// Holds ranges in place while work uses them. In lazy mode they may have been freed since the work was
+/// queued, which is the device's fault then.
+fn hold(device: usize, addresses: impl Iterator<Item = usize>, bytes: usize) -> Option<InUse> {
     let mut state = state();
-    if state.memory.holding_range(address, bytes).is_some() {
-        return true;
+    for address in addresses {
+        if state.memory.holding_range(address, bytes).is_none() {
+            let place = state.memory.describe(address);
+            let message = format!("copy or fill at address {address:#x}, which is {place}");
+            state.fault(device, status::ILLEGAL_ADDRESS, message);
+            return None;
+        }
     }
-    let place = state.memory.describe(address);
-    state.fault(device, status::ILLEGAL_ADDRESS, format!("{what} at address {address:#x}, which is {place}"));
-    false
+    Some(state.memory.hold())
 }
 
 /// Checks that memory belongs to the context that the caller says.
@@ -231,13 +233,10 @@ fn fill<T: std::marker::Copy + Send + Sync + 'static>(
         check_range(&mut state, device, to, bytes, true)?;
         (key, device)
     };
-    stream::submit(
-        key,
-        Arc::new(move || {
-            if still_holds(device, to, bytes, "fill") {
-                // SAFETY: the range was just found to be live, and is aligned.
-                unsafe { std::slice::from_raw_parts_mut(to as *mut T, count) }.fill(value);
-            }
-        }),
-    )
+    let operation = move || {
+        let Some(_in_use) = hold(device, std::iter::once(to), bytes) else { return };
+        // SAFETY: the range is held, and aligned.
+        unsafe { std::slice::from_raw_parts_mut(to as *mut T, count) }.fill(value);
+    };
+    stream::submit(key, Arc::new(operation))
 }

@@ -1,0 +1,269 @@
+//! The `swath` command: formats in and out, scripts, receipts, interruption.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::Stdio;
+
+use tempfile::TempDir;
+
+use crate::program::{Ran, assert_names, command, swath};
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// The rows of a query as CSV.
+#[track_caller]
+fn csv(folder: &Path, table: &str, query: &str) -> String {
+    swath(folder, ["sql", query, "--format", "csv", "--table", table]).succeeded()
+}
+
+const PEOPLE: &str = "name,born,score\nAda,1815,1.5\nGrace,1906,\n";
+
+#[test]
+fn select_one() {
+    let run = swath(folder().path(), ["sql", "SELECT 1 AS one"]);
+    assert_eq!(run.stderr, "");
+    assert_eq!(run.succeeded(), "+-----+\n| one |\n+-----+\n| 1   |\n+-----+\n");
+}
+
+#[test]
+fn every_format_comes_back_as_it_went_out() {
+    let folder = folder();
+    fs::write(folder.path().join("people.csv"), PEOPLE).unwrap();
+    for output in ["out.parquet", "out.csv", "out.json"] {
+        swath(
+            folder.path(),
+            [
+                "sql",
+                "SELECT name, born, score FROM p ORDER BY name",
+                "--table",
+                "p=people.csv",
+                "--output",
+                output,
+            ],
+        )
+        .succeeded();
+        let back =
+            csv(folder.path(), &format!("t={output}"), "SELECT name, born, score FROM t ORDER BY name");
+        assert_eq!(back, PEOPLE, "{output}");
+    }
+    let json = fs::read_to_string(folder.path().join("out.json")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(json.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(first, serde_json::json!({ "name": "Grace", "born": 1906, "score": null }));
+}
+
+#[test]
+fn arrow_ipc_is_read_as_file_and_as_stream() {
+    use datafusion::arrow::array::{ArrayRef, Int32Array, RecordBatch};
+    use datafusion::arrow::ipc::writer::{FileWriter, StreamWriter};
+    let folder = folder();
+    let values: ArrayRef = std::sync::Arc::new(Int32Array::from(vec![Some(1), None, Some(3)]));
+    let batch = RecordBatch::try_from_iter([("n", values)]).unwrap();
+    let file = fs::File::create(folder.path().join("a.arrow")).unwrap();
+    let mut writer = FileWriter::try_new(file, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    let file = fs::File::create(folder.path().join("b.arrows")).unwrap();
+    let mut writer = StreamWriter::try_new(file, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    for name in ["a.arrow", "b.arrows"] {
+        assert_eq!(csv(folder.path(), &format!("t={name}"), "SELECT sum(n) AS s FROM t"), "s\n4\n");
+    }
+}
+
+#[test]
+fn globs_and_folders_are_one_table() {
+    let folder = folder();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("a.csv"), "n\n1\n").unwrap();
+    fs::write(data.join("b.csv"), "n\n2.5\n").unwrap();
+    fs::write(data.join("notes.txt"), "not a table").unwrap();
+    for path in ["data", "data/", "data/*.csv", "./data/[ab].csv"] {
+        assert_eq!(
+            csv(folder.path(), &format!("t={path}"), "SELECT sum(n) AS s FROM t"),
+            "s\n3.5\n",
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn partition_folders_are_columns() {
+    let folder = folder();
+    for year in [2023, 2024] {
+        let part = folder.path().join(format!("sales/year={year}"));
+        fs::create_dir_all(&part).unwrap();
+        fs::write(part.join("a.csv"), format!("n\n{}\n", year - 2000)).unwrap();
+    }
+    let query = "SELECT year, n FROM t WHERE year = '2024'";
+    assert_eq!(csv(folder.path(), "t=sales/", query), "year,n\n2024,24\n");
+}
+
+#[test]
+fn tabs_other_delimiters_and_missing_headers() {
+    let folder = folder();
+    fs::write(folder.path().join("a.tsv"), "a\tb\n1\t2\n").unwrap();
+    assert_eq!(csv(folder.path(), "t=a.tsv", "SELECT b FROM t"), "b\n2\n");
+    fs::write(folder.path().join("b.dat"), "1;2\n3;4\n").unwrap();
+    let arguments = ["--table", "t=b.dat", "--table-format", "csv", "--delimiter", ";", "--no-header"];
+    let query = ["sql", "SELECT sum(column_2) AS s FROM t", "--format", "csv"];
+    assert_eq!(swath(folder.path(), query.into_iter().chain(arguments)).succeeded(), "s\n6\n");
+}
+
+#[test]
+fn compressed_csv_is_read() {
+    let folder = folder();
+    let query = "COPY (SELECT 7 AS n) TO 'a.csv.gz' STORED AS CSV OPTIONS ('format.compression' 'gzip')";
+    swath(folder.path(), ["sql", query]).succeeded();
+    assert_eq!(csv(folder.path(), "t=a.csv.gz", "SELECT n FROM t"), "n\n7\n");
+}
+
+#[test]
+fn scripts_run_statement_by_statement() {
+    let folder = folder();
+    fs::write(
+        folder.path().join("script.sql"),
+        "-- two; results\nCREATE TABLE t AS SELECT ';' AS x;\nSELECT x FROM t;\nSET swath.placement = 'host';\n\
+         SELECT count(*) AS n FROM t;\n",
+    )
+    .unwrap();
+    let run = swath(folder.path(), ["sql", "--file", "script.sql", "--format", "csv"]);
+    let expected = "x\n;\nn\n1\n";
+    let stdout = run.succeeded();
+    assert!(stdout.ends_with(expected), "{stdout}");
+
+    let mut child = command(folder.path(), ["sql", "--format", "csv"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"SELECT 1 AS a; SELECT 2 AS b;").unwrap();
+    assert_eq!(Ran::of(child.wait_with_output().unwrap()).succeeded(), "a\n1\nb\n2\n");
+}
+
+#[test]
+fn output_takes_one_result() {
+    let folder = folder();
+    let run = swath(folder.path(), ["sql", "SELECT 1 AS a; SELECT 2 AS b", "--output", "x.csv"]);
+    assert_names(&run.failed(), &["statement 2", "--output"]);
+    assert!(!folder.path().join("x.csv").exists());
+    swath(folder.path(), ["sql", "SET swath.placement = 'host'; SELECT 2 AS b", "--output", "x.csv"])
+        .succeeded();
+    assert_eq!(fs::read_to_string(folder.path().join("x.csv")).unwrap(), "b\n2\n");
+}
+
+#[test]
+fn receipts_are_text_or_json_on_standard_error() {
+    let folder = folder();
+    fs::write(folder.path().join("people.csv"), PEOPLE).unwrap();
+    let query = ["sql", "SELECT count(*) AS n FROM p WHERE born > 1900", "--table", "p=people.csv"];
+    let text = swath(folder.path(), query.into_iter().chain(["--receipt"]));
+    assert_names(&text.stderr, &["operator", "host", "rows", "1 rows in"]);
+    let json = swath(folder.path(), query.into_iter().chain(["--receipt=json", "--format", "csv"]));
+    let receipt: serde_json::Value = serde_json::from_str(&json.stderr).expect("one JSON object");
+    assert_eq!(json.stdout, "n\n1\n");
+    assert_eq!(receipt["totals"]["rows"], 1);
+    assert!(receipt["query"].as_str().unwrap().contains("born > 1900"));
+    assert!(receipt["operators"].as_array().unwrap().iter().all(|operator| operator["place"].is_string()));
+}
+
+#[test]
+fn explain_says_where_each_operator_runs() {
+    let folder = folder();
+    fs::write(folder.path().join("people.csv"), PEOPLE).unwrap();
+    let query = "SELECT name FROM p WHERE born > 1900";
+    let command = swath(folder.path(), ["explain", query, "--table", "p=people.csv", "--placement", "host"]);
+    assert_names(&command.succeeded(), &["host", "FilterExec", "DataSourceExec"]);
+    let statement = format!("EXPLAIN {query}");
+    let rows = swath(folder.path(), ["sql", &statement, "--table", "p=people.csv", "--placement", "host"]);
+    assert_names(&rows.succeeded(), &["host", "FilterExec"]);
+}
+
+#[test]
+fn doctor_reports_as_text_and_json() {
+    let folder = folder();
+    assert_names(&swath(folder.path(), ["doctor"]).succeeded(), &["driver", "NVRTC", "cache", "devices"]);
+    let json = swath(folder.path(), ["doctor", "--json"]).succeeded();
+    let report: serde_json::Value = serde_json::from_str(&json).expect("a JSON object");
+    assert!(report["devices"].is_array() && report["problems"].is_array());
+}
+
+#[test]
+fn pin_without_a_device_says_so() {
+    let folder = folder();
+    fs::write(folder.path().join("people.csv"), PEOPLE).unwrap();
+    let run = command(folder.path(), ["sql", "PIN TABLE p", "--table", "p=people.csv"])
+        .env("SWATH_DRIVER", "/nonexistent/libcuda.so")
+        .output()
+        .unwrap();
+    assert_names(&Ran::of(run).failed(), &["p", "device"]);
+    assert_names(&swath(folder.path(), ["sql", "PIN TABLE q"]).failed(), &["there is no table 'q'"]);
+}
+
+#[test]
+fn unwritable_cache_folder_does_not_stop_a_query() {
+    let folder = folder();
+    let run = swath(folder.path(), ["sql", "SELECT 1 AS a", "--format", "csv", "--cache-dir", "/proc/none"]);
+    assert_eq!(run.succeeded(), "a\n1\n");
+}
+
+#[test]
+fn reader_that_goes_away_ends_it_quietly() {
+    let folder = folder();
+    for format in ["csv", "json", "table"] {
+        let query = "SELECT * FROM generate_series(1, 300000)";
+        let mut child = command(folder.path(), ["sql", query, "--format", format])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""), "{format}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupt_cancels_and_leaves_nothing() {
+    let folder = folder();
+    let query = "SELECT count(*) FROM generate_series(1, 1000000000000)";
+    for arguments in [
+        vec!["sql", query, "--output", "out.csv"],
+        vec!["generate", "tpch", "--scale-factor", "20", "--data", "data"],
+    ] {
+        let mut child =
+            command(folder.path(), &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Until it has begun to write; a file without a name yet is what must not stay.
+        let partial = || walk(folder.path()).iter().any(|name| name.ends_with(".partial"));
+        while !partial() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let id = child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        let code = child.wait().unwrap().code();
+        assert_eq!(Ran::of(child.wait_with_output().unwrap()).stderr, "cancelled\n");
+        assert_eq!(code, Some(130), "{arguments:?}");
+        assert!(!partial(), "{arguments:?}");
+        assert!(!folder.path().join("out.csv").exists());
+    }
+}
+
+/// The names of all files below a folder.
+fn walk(folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => names.extend(walk(&entry.path())),
+            _ => names.push(entry.file_name().to_string_lossy().into_owned()),
+        }
+    }
+    names
+}
