@@ -178,7 +178,7 @@ impl DeviceRun {
             self.drive_blocking(&output).await
         };
         self.metrics.device_elapsed.add_duration(begin.elapsed());
-        if result.is_ok() {
+        if result.is_ok() && self.metrics.kernels_launched.value() > 0 {
             self.engine.remember(&self.plan);
         }
         result
@@ -187,18 +187,16 @@ impl DeviceRun {
     /// Each chunk on its own: what fails for one chunk is done again for that chunk alone.
     async fn drive_streaming(&self, output: &Output) -> PlanResult<()> {
         let mut feeds = self.feeds(&self.input).await?;
-        let (mut done, mut reloaded) = (0, false);
+        let (mut given, mut reloaded) = (false, false);
         while let Some(feed) = feeds.next().await {
             let batches = match feed {
                 Feed::Failed(error) => return Err(error),
                 Feed::Resident { chunk } => match self.resident_chunk(chunk).await {
-                    // The table went with the context: load it again, and go on where this was.
-                    Err(Failure::Device(error)) if error.is_device_fault() && !reloaded => {
+                    // The table went with the context. It can be loaded again, but perhaps not in the same chunks:
+                    // only where no row was given yet.
+                    Err(Failure::Device(error)) if error.is_device_fault() && !given && !reloaded => {
                         reloaded = true;
                         feeds = self.feeds(&self.input).await?;
-                        if !feeds.skip_resident(done) {
-                            return Err(to_plan_error(error));
-                        }
                         continue;
                     }
                     made => made.map_err(Failure::into_plan_error)?,
@@ -208,8 +206,8 @@ impl DeviceRun {
                     self.host_chunk(batches, staged).await?
                 }
             };
-            done += 1;
             for batch in batches {
+                given = true;
                 if self.send(output, batch).await.is_break() {
                     return Ok(());
                 }

@@ -76,18 +76,6 @@ impl Feeds {
         Ok(Feeds::Host { receiver, _gathering: SpawnedTask::spawn(gather.run(streams)) })
     }
 
-    /// Goes on behind the first `done` chunks; answers whether these are the chunks of a resident table, which are the
-    /// same each time.
-    pub fn skip_resident(&mut self, done: usize) -> bool {
-        match self {
-            Feeds::Resident { next, .. } => {
-                *next = done;
-                true
-            }
-            Feeds::Host { .. } => false,
-        }
-    }
-
     /// Answers the next chunk.
     pub async fn next(&mut self) -> Option<Feed> {
         match self {
@@ -104,8 +92,38 @@ impl Feeds {
     }
 }
 
-/// Takes batches from all partitions in turn, so that their order is the same run after run, and cuts them into
-/// chunks.
+/// The batches of several streams, which run at the same time, one from each in turn: in the same order run after run
+/// if those of each stream are.
+pub struct InTurn {
+    streams: Vec<SendableRecordBatchStream>,
+    turn: usize,
+}
+
+impl InTurn {
+    pub fn new(streams: Vec<SendableRecordBatchStream>) -> Self {
+        let streams = streams.into_iter().map(|stream| spawn_buffered(stream, BATCHES_AHEAD)).collect();
+        InTurn { streams, turn: 0 }
+    }
+
+    /// Answers the next batch that has rows.
+    pub async fn next(&mut self) -> Option<PlanResult<RecordBatch>> {
+        while !self.streams.is_empty() {
+            self.turn %= self.streams.len();
+            match self.streams[self.turn].next().await {
+                Some(Ok(batch)) if batch.num_rows() == 0 => self.turn += 1,
+                Some(batch) => {
+                    self.turn += 1;
+                    return Some(batch);
+                }
+                // The streams behind move up, so that the turn is theirs.
+                None => drop(self.streams.remove(self.turn)),
+            }
+        }
+        None
+    }
+}
+
+/// Cuts the batches of all partitions into chunks.
 struct Gather {
     plan: Arc<DevicePlan>,
     pool: PinnedPool,
@@ -122,21 +140,10 @@ impl Gather {
     }
 
     async fn gather(&self, streams: Vec<SendableRecordBatchStream>) -> PlanResult<()> {
-        let mut streams: Vec<_> =
-            streams.into_iter().map(|stream| spawn_buffered(stream, BATCHES_AHEAD)).collect();
-        let (mut batches, mut bytes, mut turn) = (vec![], 0, 0);
-        while !streams.is_empty() {
-            turn %= streams.len();
-            let Some(batch) = streams[turn].next().await else {
-                // The partitions behind move up, so that the turn is theirs.
-                drop(streams.remove(turn));
-                continue;
-            };
-            turn += 1;
+        let (mut batches, mut bytes) = (vec![], 0);
+        let mut input = InTurn::new(streams);
+        while let Some(batch) = input.next().await {
             let batch = batch?;
-            if batch.num_rows() == 0 {
-                continue;
-            }
             bytes += self.plan.read.iter().map(|&index| host_bytes(batch.column(index))).sum::<usize>();
             batches.push(batch);
             if bytes >= self.chunk_bytes {

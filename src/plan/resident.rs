@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Statistics;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result as PlanResult};
@@ -29,11 +31,10 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
 use serde::Serialize;
 
 use super::engine::Engine;
-use super::feed::host_bytes;
+use super::feed::{InTurn, host_bytes, join};
 use super::{from_plan_error, to_plan_error};
 use crate::column::{DeviceChunk, DeviceTable, StagedChunk, Storage};
 use crate::error::{Error, Result};
@@ -96,7 +97,15 @@ pub async fn pin(engine: &Arc<Engine>, context: &SessionContext, table: &str) ->
             )));
         }
     }
-    let full_scan = original.scan(&context.state(), None, &[], None).await.map_err(from_plan_error)?;
+    let state = context.state();
+    let mut full_scan = original.scan(&state, None, &[], None).await.map_err(from_plan_error)?;
+    let options = state.config_options();
+    if full_scan.output_ordering().is_none()
+        && let Some(finer) =
+            full_scan.repartitioned(options.execution.target_partitions, options).map_err(from_plan_error)?
+    {
+        full_scan = finer;
+    }
     let mut pinned = ResidentTable {
         key: fresh_key(table),
         original,
@@ -175,6 +184,7 @@ impl ResidentTable {
     }
 }
 
+/// Reads all rows of `full_scan` and keeps them in device memory under `key`.
 async fn upload(
     key: &str,
     full_scan: &Arc<dyn ExecutionPlan>,
@@ -185,22 +195,42 @@ async fn upload(
     let scan = reset_plan_states(full_scan.clone()).map_err(from_plan_error)?;
     let schema = scan.schema();
     let chunk_bytes = (worker.memory_limit() / 16).clamp(1 << 20, CHUNK_BYTES_MAX) as usize;
+    let partitions = scan.output_partitioning().partition_count();
+    let execute = |partition| scan.execute(partition, context.clone()).map_err(from_plan_error);
+    // Where the rows have an order, they keep it: one partition after the other.
+    let inputs: Vec<InTurn> = if scan.output_ordering().is_some() {
+        (0..partitions).map(|partition| Ok(InTurn::new(vec![execute(partition)?]))).collect::<Result<_>>()?
+    } else {
+        vec![InTurn::new((0..partitions).map(execute).collect::<Result<_>>()?)]
+    };
     let mut chunks: Vec<Arc<DeviceChunk>> = vec![];
+    // While one chunk is staged and copied, the next is gathered.
+    let mut sending: Option<SpawnedTask<Result<Vec<Arc<DeviceChunk>>>>> = None;
     let (mut batches, mut bytes) = (vec![], 0);
-    for partition in 0..scan.output_partitioning().partition_count() {
-        let mut stream = scan.execute(partition, context.clone()).map_err(from_plan_error)?;
-        while let Some(batch) = stream.next().await {
+    for mut input in inputs {
+        while let Some(batch) = input.next().await {
             let batch = batch.map_err(from_plan_error)?;
             bytes += batch.columns().iter().map(host_bytes).sum::<usize>();
             batches.push(batch);
             if bytes >= chunk_bytes {
-                chunks.extend(send(&schema, std::mem::take(&mut batches), worker, cancel).await?);
+                let next = SpawnedTask::spawn(send(
+                    schema.clone(),
+                    std::mem::take(&mut batches),
+                    worker.clone(),
+                    cancel.clone(),
+                ));
+                if let Some(previous) = sending.replace(next) {
+                    chunks.extend(join(previous).await?);
+                }
                 bytes = 0;
             }
         }
     }
+    if let Some(last) = sending {
+        chunks.extend(join(last).await?);
+    }
     if !batches.is_empty() {
-        chunks.extend(send(&schema, batches, worker, cancel).await?);
+        chunks.extend(send(schema.clone(), batches, worker.clone(), cancel.clone()).await?);
     }
     let (key, table) = (key.to_string(), DeviceTable { schema, chunks });
     worker
@@ -211,18 +241,18 @@ async fn upload(
         .await
 }
 
+/// Stages `batches` and copies them to the device.
 async fn send(
-    schema: &SchemaRef,
-    batches: Vec<arrow::record_batch::RecordBatch>,
-    worker: &Worker,
-    cancel: &CancelToken,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+    worker: Worker,
+    cancel: CancelToken,
 ) -> Result<Vec<Arc<DeviceChunk>>> {
-    let (schema, pool) = (schema.clone(), worker.pinned_pool().clone());
-    let staged = tokio::task::spawn_blocking(move || StagedChunk::stage_all(&schema, &batches, &pool))
-        .await
-        .map_err(|error| Error::bug(format!("staging panicked: {error}")))??;
+    let pool = worker.pinned_pool().clone();
+    let staged =
+        join(SpawnedTask::spawn_blocking(move || StagedChunk::stage_all(&schema, &batches, &pool))).await?;
     worker
-        .run("pin", cancel.clone(), move |task| {
+        .run("pin", cancel, move |task| {
             staged.into_iter().map(|staged| task.upload(staged).map(Arc::new)).collect()
         })
         .await
