@@ -17,7 +17,7 @@ pub(super) enum GenerateCommand {
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct TpchArguments {
-    /// Scale factor: 1 is about 1 GB of text, 350 MB of Parquet.
+    /// Scale factor: 1 is about 1 GB of text, 240 MB of Parquet.
     #[arg(long, short = 's', value_name = "NUMBER", default_value_t = 1.0)]
     pub scale_factor: f64,
     /// Folder for the data of all scale factors.

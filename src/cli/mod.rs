@@ -29,7 +29,7 @@ static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
 /// Stack of the threads that plan and run queries: deeply nested queries are planned by recursion.
 const STACK_BYTES: usize = 8 << 20;
 /// How long cancelled work may take to clean up.
-const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(3);
+const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Parser)]
 #[command(name = "swath", version, about = "Runs SQL over files, on every GPU there is and on none")]

@@ -233,8 +233,8 @@ impl<W: Write> Write for Recorder<W> {
 
 enum RowWriter<W: Write + Send> {
     Table { schema: SchemaRef, batches: Vec<RecordBatch>, out: W },
-    Csv(arrow::csv::Writer<W>),
-    Json(arrow::json::Writer<W, LineDelimited>),
+    Csv(Box<arrow::csv::Writer<W>>),
+    Json(Box<arrow::json::Writer<W, LineDelimited>>),
     Parquet(Box<ArrowWriter<W>>),
 }
 
@@ -246,10 +246,10 @@ impl<W: Write + Send> RowWriter<W> {
                 let mut writer = CsvWriterBuilder::new().with_header(true).build(out);
                 // The header comes with the first batch, and there may be none.
                 writer.write(&RecordBatch::new_empty(schema))?;
-                RowWriter::Csv(writer)
+                RowWriter::Csv(Box::new(writer))
             }
             OutputFormat::Json => {
-                RowWriter::Json(JsonWriterBuilder::new().with_explicit_nulls(true).build(out))
+                RowWriter::Json(Box::new(JsonWriterBuilder::new().with_explicit_nulls(true).build(out)))
             }
             OutputFormat::Parquet => RowWriter::Parquet(Box::new(ArrowWriter::try_new(out, schema, None)?)),
         })

@@ -177,6 +177,7 @@ impl Shell {
             if self.timing && has_rows {
                 eprintln!("{rows} rows in {:.3} s", started.elapsed().as_secs_f64());
             }
+            sql::print_warnings(&self.session, &receipt);
             if let Some(format) = self.receipt {
                 sql::print_receipt(&receipt, format)?;
             }

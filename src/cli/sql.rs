@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::arguments::SessionArguments;
 use super::output::{self, OutputFile, OutputFormat, Target};
+use crate::config::Fallback;
 use crate::error::{Error, Result};
 use crate::observe::receipt::Receipt;
 use crate::session::{Session, split_statements};
@@ -108,9 +109,19 @@ async fn run_statement(
     }
     let target = file.map_or(Target::Stdout, Target::File);
     let (_, receipt) = output::write(frame, format, target).await?;
+    print_warnings(session, &receipt);
     match receipt_format {
         Some(format) => print_receipt(&receipt, format),
         None => Ok(()),
+    }
+}
+
+/// Prints what fell back, where the policy asks for it.
+pub(super) fn print_warnings(session: &Session, receipt: &Receipt) {
+    if session.fallback() == Fallback::Warn {
+        for warning in receipt.warnings() {
+            eprintln!("warning: {warning}");
+        }
     }
 }
 

@@ -125,7 +125,7 @@ impl Frame {
 
 impl Query {
     async fn physical_plan(&self) -> Result<Arc<dyn ExecutionPlan>> {
-        self.data_frame.clone().create_physical_plan().await.map_err(|error| self.translate(error))
+        self.data_frame.create_physical_plan().await.map_err(|error| self.translate(error))
     }
 
     fn translate(&self, error: DataFusionError) -> crate::Error {

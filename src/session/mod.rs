@@ -23,7 +23,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::{ExplainFormat, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 
-use crate::config::Config;
+use crate::config::{Config, Fallback};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::observe::receipt::human_bytes;
@@ -166,6 +166,13 @@ impl Session {
         }
         self.sql(&format!("SET {option} = '{}'", value.replace('\'', "''"))).await?;
         Ok(())
+    }
+
+    /// What a fallback does now: the configuration's policy, or what `SET swath.fallback` made it.
+    pub fn fallback(&self) -> Fallback {
+        let state = self.context.state();
+        let options = state.config_options().extensions.get::<plan::SwathOptions>();
+        options.map(|options| options.fallback).unwrap_or_default()
     }
 
     /// Looks at the machine: driver, NVRTC, devices, and what is missing.

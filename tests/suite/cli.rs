@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use tempfile::TempDir;
 
-use crate::program::{Ran, assert_names, command, swath};
+use crate::program::{Ran, assert_names, command, swath, swath_on_simulator};
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
@@ -254,6 +254,98 @@ fn interrupt_cancels_and_leaves_nothing() {
         assert!(!partial(), "{arguments:?}");
         assert!(!folder.path().join("out.csv").exists());
     }
+}
+
+const GROUPS: &str = "SELECT value % 3 AS k, sum(value) AS s FROM t GROUP BY k ORDER BY k";
+
+#[test]
+fn device_runs_a_query_and_its_receipt_shows_the_kernels() {
+    let folder = folder();
+    swath(folder.path(), ["sql", "SELECT value FROM generate_series(1, 1000)", "--output", "t.parquet"])
+        .succeeded();
+    let arguments = ["--table", "t=t.parquet", "--placement", "device", "--format", "csv", "--receipt=json"];
+    // A sorted limit and the like may stay on the host: the policy is tried on an aggregation alone.
+    let query = ["sql", "SELECT sum(value) AS s FROM t WHERE value > 10", "--fallback", "error"];
+    let run = swath_on_simulator(folder.path(), query.into_iter().chain(arguments));
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "s\n500445\n"), "{run:?}");
+    let receipt: serde_json::Value = serde_json::from_str(&run.stderr).expect("one JSON object");
+    assert!(receipt["totals"]["kernels_launched"].as_u64() > Some(0), "{receipt}");
+    assert!(receipt["totals"]["kernels_compiled"].as_u64() > Some(0), "{receipt}");
+    // The second process finds the kernels on disk.
+    let run = swath_on_simulator(folder.path(), query.into_iter().chain(arguments));
+    let receipt: serde_json::Value = serde_json::from_str(&run.stderr).expect("one JSON object");
+    assert_eq!(receipt["totals"]["kernels_compiled"], 0, "{receipt}");
+}
+
+#[test]
+fn pinned_table_is_read_from_the_device() {
+    let folder = folder();
+    swath(folder.path(), ["sql", "SELECT value FROM generate_series(1, 1000)", "--output", "t.parquet"])
+        .succeeded();
+    let script = "PIN TABLE t; SELECT sum(value) AS s FROM t WHERE value > 10; UNPIN TABLE t; SELECT count(*) AS n FROM t";
+    let arguments = ["sql", script, "--table", "t=t.parquet", "--placement", "device", "--format", "csv"];
+    let run = swath_on_simulator(folder.path(), arguments);
+    assert_names(&run.succeeded(), &["1000 rows of t on gpu:0", "s\n500445\n", "n\n1000\n"]);
+}
+
+#[test]
+fn cache_folder_that_cannot_be_written_costs_the_cache_alone() {
+    let folder = folder();
+    fs::write(folder.path().join("file"), "").unwrap();
+    swath(folder.path(), ["sql", "SELECT value FROM generate_series(1, 1000)", "--output", "t.parquet"])
+        .succeeded();
+    for cache in ["/proc/none", "file/cache"] {
+        let arguments = ["sql", GROUPS, "--table", "t=t.parquet", "--placement", "device", "--format", "csv"];
+        let run = swath_on_simulator(folder.path(), arguments.into_iter().chain(["--cache-dir", cache]));
+        assert_eq!(run.succeeded(), "k,s\n0,166833\n1,167167\n2,166500\n", "{cache}");
+    }
+}
+
+#[test]
+fn policies_on_fallback() {
+    let folder = folder();
+    fs::write(folder.path().join("people.csv"), PEOPLE).unwrap();
+    // No device sorts whole rows by a regular expression.
+    let query = "SELECT count(*) AS n FROM p WHERE regexp_like(name, 'A.a')";
+    let arguments = ["sql", query, "--table", "p=people.csv", "--placement", "device", "--format", "csv"];
+    let run = |policy| swath_on_simulator(folder.path(), arguments.into_iter().chain(["--fallback", policy]));
+    assert_eq!((run("allow").stdout.as_str(), run("allow").stderr.as_str()), ("n\n1\n", ""));
+    assert_names(&run("warn").stderr, &["warning: ", "ran on the CPU", "A.a"]);
+    assert_names(&run("error").failed(), &["A.a"]);
+}
+
+#[test]
+fn bench_checks_every_answer() {
+    let folder = folder();
+    let data =
+        crate::tpch_host::data().parent().expect("the folder of all scale factors").display().to_string();
+    let arguments = ["bench", "tpch", "--scale-factor", "0.01", "--queries", "1,6", "--iterations", "1"];
+    let arguments: Vec<&str> =
+        arguments.into_iter().chain(["--data", &data, "--output", "bench.json"]).collect();
+    let text = swath_on_simulator(folder.path(), &arguments).succeeded();
+    assert_names(&text, &["SIMULATED", "answers that DuckDB gave", "8 of 8 runs answered right", "geomean"]);
+    let json = fs::read_to_string(folder.path().join("bench.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let runs = report["runs"].as_array().unwrap();
+    let device = runs.iter().filter(|run| run["runner"] == "device");
+    for run in device {
+        assert!(run["cold"]["kernels_launched"].as_u64() > Some(0), "{run}");
+        assert_eq!(run["hot"]["kernels_compiled"], 0, "{run}");
+    }
+    let text = swath(folder.path(), [&arguments[..], &["--placement", "host"]].concat()).succeeded();
+    assert_names(&text, &["4 of 4 runs answered right"]);
+}
+
+#[test]
+fn bench_without_a_kept_answer_compares_with_datafusion() {
+    let folder = folder();
+    let arguments =
+        ["bench", "tpch", "--scale-factor", "0.002", "--queries", "1", "--iterations", "1", "--data", "."];
+    let text = swath(folder.path(), arguments.into_iter().chain(["--placement", "host"])).succeeded();
+    assert_names(&text, &["plain DataFusion in this run", "2 of 2 runs answered right"]);
+    let overhead = ["bench", "overhead", "--scale-factor", "0.002", "--queries", "1", "--iterations", "1"];
+    let text = swath(folder.path(), overhead.into_iter().chain(["--data", "."])).succeeded();
+    assert_names(&text, &["session over datafusion", "SELECT 1"]);
 }
 
 /// The names of all files below a folder.

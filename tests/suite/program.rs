@@ -24,6 +24,17 @@ pub fn command<S: AsRef<std::ffi::OsStr>>(folder: &Path, arguments: impl IntoIte
     command
 }
 
+/// Runs `swath` with the simulated driver in place of a real one; compiled kernels stay in `folder`.
+pub fn swath_on_simulator<S: AsRef<std::ffi::OsStr>>(
+    folder: &Path,
+    arguments: impl IntoIterator<Item = S>,
+) -> Ran {
+    let (driver, nvrtc) = cudasim::library_paths();
+    let mut command = command(folder, arguments);
+    command.env("SWATH_DRIVER", driver).env("SWATH_NVRTC", nvrtc).env("XDG_CACHE_HOME", folder.join("cache"));
+    Ran::of(command.output().expect("the program starts"))
+}
+
 impl Ran {
     pub fn of(output: Output) -> Self {
         Ran {

@@ -1,5 +1,6 @@
 //! `swath bench tpch`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -196,14 +197,19 @@ fn times(report: &Report, queries: &[Query], runners: &[Runner]) -> String {
 /// What went wrong, what fell back, and what was compiled.
 fn notes(report: &Report) -> String {
     let mut out = String::new();
+    // Queries by what fell back in them: the same reason comes back in many.
+    let mut fallbacks: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
     for run in report.runs {
-        let name = format!("Q{} {}", run.query, run.runner.name());
+        let query = format!("Q{}", run.query);
         if let Some(fault) = &run.fault {
-            out.push_str(&format!("WRONG      {name}: {fault}\n"));
+            out.push_str(&format!("WRONG      {query} {}: {fault}\n", run.runner.name()));
         }
         for fallback in &run.fallbacks {
-            out.push_str(&format!("fell back  {name}: {fallback}\n"));
+            fallbacks.entry((run.runner.name(), fallback)).or_default().push(query.clone());
         }
+    }
+    for ((runner, fallback), queries) in fallbacks {
+        out.push_str(&format!("fell back  {runner}: {fallback} ({})\n", queries.join(" ")));
     }
     for runner in [Runner::Auto, Runner::Device] {
         let runs: Vec<&Run> = report.runs.iter().filter(|run| run.runner == runner).collect();
