@@ -192,10 +192,10 @@ impl Function {
                 std::ptr::null_mut(),
             )
         };
-        check("cuLaunchKernel", result)?;
+        check("cuLaunchKernel", result)
+            .map_err(|error| error.context(format!("kernel '{}' ({grid} × {block})", self.name)))?;
         LAUNCHES.fetch_add(1, Ordering::Relaxed);
         Ok(())
-            .map_err(|error| error.context(format!("kernel '{}' ({grid} × {block})", self.name)))
     }
 
     /// Opts in to more dynamic shared memory than every block may have.

@@ -12,14 +12,14 @@ use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use swath::config::{Config, Fallback, Placement};
+use swath::device::launch_count;
 use swath::plan::{Engine, install};
 
 use crate::generated::{Nulls, table};
-use crate::simulator::{mode, simulator};
+use crate::simulator::{kernel_folder, mode, use_device};
 
-/// A device context over the simulator and a plain one, with the same table `t`.
+/// A context with device 0 and a plain one, with the same table `t`.
 pub struct Pair {
-    pub simulator: cudasim::Simulator,
     lazy: bool,
     device: SessionContext,
     host: SessionContext,
@@ -34,11 +34,11 @@ impl Pair {
     }
 
     pub fn over(batches: &[RecordBatch], lazy: bool, what: String) -> Pair {
-        let simulator = simulator();
+        use_device();
         let config = Config {
             placement: Placement::Device,
             fallback: Fallback::Error,
-            cache_dir: Some(std::env::temp_dir().join("swath-test-kernels")),
+            cache_dir: Some(kernel_folder()),
             // Small chunks, so that there are several.
             chunk_bytes_target: Some(64 << 10),
             ..Default::default()
@@ -53,7 +53,7 @@ impl Pair {
             context.register_table("t", Arc::new(provider)).expect("the name is free");
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        Pair { simulator, lazy, device, host, runtime: runtime.expect("a runtime starts"), what }
+        Pair { lazy, device, host, runtime: runtime.expect("a runtime starts"), what }
     }
 
     pub fn query(&self, context: &SessionContext, sql: &str) -> Result<RecordBatch, String> {
@@ -69,11 +69,11 @@ impl Pair {
 
     /// Runs `sql` on both and compares, with a relative tolerance for floats.
     pub fn check(&self, sql: &str, tolerance: f64) {
-        let before = self.simulator.launches(0);
+        let before = launch_count();
         let device = self.query(&self.device, sql).unwrap_or_else(|error| {
             panic!("{}: {sql}\n{error}\non the CPU: {:?}", self.what, self.query(&self.host, sql).err())
         });
-        assert!(self.simulator.launches(0) > before, "{}: {sql}\nlaunched no kernel", self.what);
+        assert!(launch_count() > before, "{}: {sql}\nlaunched no kernel", self.what);
         let host = self.query(&self.host, sql).unwrap_or_else(|error| panic!("{}: {sql} on the CPU\n{error}", self.what));
         assert_eq!(device.num_rows(), host.num_rows(), "{}: {sql}: rows", self.what);
         for (column, field) in host.schema().fields().iter().enumerate() {

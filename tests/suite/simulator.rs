@@ -18,14 +18,16 @@ pub const COLUMNS: usize = 2;
 /// Set to run the tests that inject nothing on the machine's own device instead of simulated ones.
 const REAL_DEVICE: &str = "SWATH_TEST_REAL_DEVICE";
 
+/// Whether the machine's own device is to be tested.
+fn is_real() -> bool {
+    std::env::var_os(REAL_DEVICE).is_some()
+}
+
 /// Makes device 0 usable: a simulated one, unless the environment asks for the real one. Without a device the tests
 /// that need one fail; none is skipped.
-pub fn use_device(lazy: bool) {
-    if std::env::var_os(REAL_DEVICE).is_none() {
-        let simulator = simulator();
-        if lazy {
-            simulator.set_lazy(true);
-        }
+pub fn use_device() {
+    if !is_real() {
+        simulator();
     }
 }
 
@@ -36,13 +38,18 @@ pub fn simulator() -> Simulator {
 
 /// Keeps all simulated devices eager, or lazy: then work runs only where something waits for it, so that a missing
 /// wait shows. Tests of one mode run side by side; those of the other wait for them.
-pub struct Mode(());
+pub struct Mode {
+    simulated: bool,
+}
 
 static MODE: Mutex<(bool, usize)> = Mutex::new((false, 0));
 static MODE_IS_FREE: Condvar = Condvar::new();
 
 /// Waits until no test needs the other mode.
 pub fn mode(lazy: bool) -> Mode {
+    if is_real() {
+        return Mode { simulated: false };
+    }
     let simulator = simulator();
     let state = MODE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut state = MODE_IS_FREE
@@ -50,11 +57,14 @@ pub fn mode(lazy: bool) -> Mode {
         .unwrap_or_else(PoisonError::into_inner);
     *state = (lazy, state.1 + 1);
     simulator.set_lazy(lazy);
-    Mode(())
+    Mode { simulated: true }
 }
 
 impl Drop for Mode {
     fn drop(&mut self) {
+        if !self.simulated {
+            return;
+        }
         MODE.lock().unwrap_or_else(PoisonError::into_inner).1 -= 1;
         MODE_IS_FREE.notify_all();
     }

@@ -18,7 +18,7 @@ async fn session(fallback: Fallback) -> Session {
 }
 
 async fn session_with(config: Config) -> Session {
-    crate::simulator::simulator();
+    crate::simulator::use_device();
     let folder = std::env::temp_dir().join("swath-test-tpch-0.01");
     generate(&folder, SCALE_FACTOR, 2, &Stop::default()).expect("generates");
     let session = Session::with_config(Config {
@@ -48,7 +48,7 @@ async fn answers_are_right_on_a_lazy_device() {
         return;
     }
     let session = session(Fallback::Allow).await;
-    cudasim::load(cudasim::Config::default()).set_lazy(true);
+    let _mode = crate::simulator::mode(true);
     for table in ["lineitem", "orders", "part"] {
         session.pin(table).await.expect("pins");
     }
