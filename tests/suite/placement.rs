@@ -634,6 +634,43 @@ async fn errors_of_rows_are_errors_of_the_query() {
     }
 }
 
+/// In a process of its own, where no test has loaded the simulated driver.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_device_plans_stay_as_they_are() {
+    if !alone("placement::without_a_device_plans_stay_as_they_are") {
+        return;
+    }
+    let engine = Engine::start(&Config::default()).expect("starts");
+    let Some(reason) = engine.absence() else {
+        // The machine has a real device.
+        return;
+    };
+    let builder = SessionStateBuilder::new().with_default_features();
+    let context = SessionContext::new_with_state(plan::install(builder, engine.clone()).build());
+    context.register_table("t", table(100)).expect("registers");
+    let sql = "SELECT sum(id) AS s FROM t WHERE k = 1";
+    let plan = async |placement: &str, fallback: &str| {
+        for (option, value) in [("placement", placement), ("fallback", fallback)] {
+            context.sql(&format!("SET swath.{option} = '{value}'")).await.expect("sets");
+        }
+        context.sql(sql).await.expect("plans").create_physical_plan().await
+    };
+    for placement in ["auto", "host"] {
+        let untouched = plan(placement, "error").await.expect("plans");
+        assert_ne!(untouched.name(), "PlacementExec");
+    }
+    let error = plan("device", "error").await.expect_err("is refused").to_string();
+    assert!(error.contains("there is no device") && error.contains(reason), "{error}");
+    let allowed = plan("device", "warn").await.expect("plans");
+    collect(allowed.clone(), context.task_ctx()).await.expect("the CPU does it");
+    let receipt = plan::receipt(&allowed, &engine, QueryTimes::default());
+    assert_eq!(receipt.fallback_policy, "warn");
+    assert!(receipt.warnings()[0].contains("there is no device"), "{receipt}");
+    assert!(plan::explain(&allowed, &engine).starts_with("device: none ("));
+    let error = plan::pin(&engine, &context, "t").await.expect_err("has nowhere to go");
+    assert!(error.is_unsupported() && error.to_string().contains("there is no device"), "{error}");
+}
+
 #[test]
 fn list_columns_have_no_device_form() {
     assert!(swath::column::Storage::of(&DataType::new_list(DataType::Int64, true)).is_none());
