@@ -10,7 +10,9 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
         .into_iter()
         .map(|candidate| (levenshtein(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(letters_off, candidate)| {
-            *letters_off <= letters_off_max && *letters_off < candidate.chars().count().max(2)
+            // Something must be left of the name.
+            *letters_off <= letters_off_max
+                && *letters_off < candidate.chars().count().max(lower.chars().count())
         })
         .min()
         .map(|(_, candidate)| candidate)
