@@ -26,7 +26,7 @@ const BLOCKS_PER_SM: usize = 8;
 ///
 /// # Shape      input [n] → one row a group, in the order of the groups' first rows; exactly one row without keys.
 /// # Nulls      a null key is a group of its own; null arguments do not count.
-/// # Memory     the input until the end; 2–32 slots a group; n/4 bytes to order the groups.
+/// # Memory     the input until the end; 2–32 slots a group; n·3/8 bytes to order the groups.
 /// # Traffic    reads the input once, twice where floats are summed.
 /// # Guarantee  deterministic across runs, schedules and chunk sizes; equal to the CPU for all but floats.
 /// # Errors     failures of expressions and averages; out of memory where the table does not fit.
@@ -38,6 +38,31 @@ pub(super) struct AggregateState {
     rows: u64,
     /// What was folded before.
     folded: Option<Table>,
+    /// What the kernels already do with the held input.
+    ahead: Ahead,
+}
+
+/// Work on the held chunks, launched as they came, so that the device computes while the next chunk is on its way.
+#[derive(Default)]
+enum Ahead {
+    /// Nothing is held.
+    #[default]
+    Idle,
+    /// Every held chunk went through the kernels that could run without the chunks to come: those that fill the table
+    /// or, where floats are summed, those that find their exponents.
+    Running { exponents: DeviceBuffer, filling: Option<Filling> },
+    /// There was no memory for it: everything is done at the end.
+    Off,
+}
+
+/// A table that is being filled; whether it is large enough shows when the kernels are done.
+struct Filling {
+    slots: DeviceBuffer,
+    /// A power of two.
+    slot_count: usize,
+    /// Slots of one block's shared memory.
+    shared_slots: usize,
+    control: Control,
 }
 
 /// A hash table of groups and what it refers to.
@@ -53,10 +78,41 @@ struct Table {
 }
 
 impl AggregateState {
-    pub fn push(&mut self, chunk: Arc<DeviceChunk>) {
+    /// Holds the chunk, and launches what can be done with it already.
+    pub fn push(
+        &mut self,
+        task: &mut Task<'_>,
+        program: &mut Program,
+        chunk: Arc<DeviceChunk>,
+    ) -> Result<()> {
+        match self.advance(task, program, &chunk) {
+            // What runs ahead is a convenience: without room for it the end does everything.
+            Err(error) if error.is_out_of_memory() => self.ahead = Ahead::Off,
+            outcome => outcome?,
+        }
         let first_row = self.rows;
         self.rows += chunk.rows as u64;
         self.held.push((chunk, first_row));
+        Ok(())
+    }
+
+    fn advance(&mut self, task: &mut Task<'_>, program: &mut Program, chunk: &DeviceChunk) -> Result<()> {
+        let shape = shape(program)?;
+        if matches!(self.ahead, Ahead::Idle) {
+            let exponents = task.alloc_filled(shape.float_sums * 4, 0)?;
+            let filling = match shape.float_sums {
+                0 => Some(Filling::start(task, &shape, shape.first_slots(usize::MAX), true)?),
+                _ => None,
+            };
+            self.ahead = Ahead::Running { exponents, filling };
+        }
+        match &self.ahead {
+            Ahead::Running { exponents, filling: Some(filling) } => {
+                filling.add(task, program, &shape, exponents, Some(chunk), self.rows)
+            }
+            Ahead::Running { exponents, filling: None } => find_exponents(task, program, chunk, exponents),
+            Ahead::Idle | Ahead::Off => Ok(()),
+        }
     }
 
     /// Folds the held input into the table; what the table refers to is copied, so that the input can be freed.
@@ -64,7 +120,8 @@ impl AggregateState {
         if self.held.is_empty() {
             return Ok(false);
         }
-        let mut table = build(task, program, &self.held)?;
+        let ahead = std::mem::replace(&mut self.ahead, Ahead::Off);
+        let mut table = build(task, program, &self.held, ahead)?;
         keep_strings(task, program, &mut table)?;
         if let Some(before) = &self.folded {
             let merged = merge(task, program, before, &table)?;
@@ -74,6 +131,7 @@ impl AggregateState {
         }
         self.folded = Some(table);
         self.held.clear();
+        self.ahead = Ahead::Idle;
         Ok(true)
     }
 
@@ -83,7 +141,7 @@ impl AggregateState {
         }
         let table = match self.folded.take() {
             Some(table) => table,
-            None => build(task, program, &self.held)?,
+            None => build(task, program, &self.held, std::mem::take(&mut self.ahead))?,
         };
         let chunk = emit(task, program, &table, self.rows)?;
         self.held.clear();
@@ -109,63 +167,120 @@ fn shape(program: &Program) -> Result<Shape> {
     }
 }
 
-/// Aggregates `chunks` into a new table, beginning again with a larger one where it proves too small.
-fn build(task: &mut Task<'_>, program: &mut Program, chunks: &[(Arc<DeviceChunk>, u64)]) -> Result<Table> {
+impl Shape {
+    /// The slots of the first table for `rows` rows.
+    fn first_slots(&self, rows: usize) -> usize {
+        if self.keyed { FIRST_SLOTS.min(slots_enough(rows)) } else { slots_enough(1) }
+    }
+}
+
+/// Slots that suffice for `rows` rows, whatever their keys: a table is half full at most.
+fn slots_enough(rows: usize) -> usize {
+    rows.saturating_mul(2).saturating_add(2).checked_next_power_of_two().unwrap_or(1 << 63)
+}
+
+impl Filling {
+    fn start(task: &mut Task<'_>, shape: &Shape, slot_count: usize, few_groups: bool) -> Result<Filling> {
+        // Many groups do not profit from shared memory.
+        let shared_slots = if shape.keyed && few_groups { shared_slots(shape.slot_words) } else { 0 };
+        let slots = task.alloc_filled(slot_count * shape.slot_words * 8, 0)?;
+        Ok(Filling { slots, slot_count, shared_slots, control: Control::new(task)? })
+    }
+
+    /// Launches the kernel that adds a chunk; without one there are no rows, but the one group of no keys is made.
+    fn add(
+        &self,
+        task: &mut Task<'_>,
+        program: &mut Program,
+        shape: &Shape,
+        exponents: &DeviceBuffer,
+        chunk: Option<&DeviceChunk>,
+        first_row: u64,
+    ) -> Result<()> {
+        let rows = chunk.map_or(0, |chunk| chunk.rows);
+        let blocks_max = task.sm_count() as usize * BLOCKS_PER_SM;
+        let grid = rows.div_ceil(BLOCK * shape.items).clamp(1, blocks_max);
+        let shared_bytes = self.shared_slots * shape.slot_words * 8;
+        program.launch(task, "aggregate", grid, shared_bytes, chunk, |param| match param {
+            Param::Rows => rows as u64,
+            Param::FirstRow => first_row,
+            Param::Control => self.control.address(),
+            Param::Slots => self.slots.address(),
+            Param::SlotMask => self.slot_count as u64 - 1,
+            Param::SharedSlots => self.shared_slots as u64,
+            Param::ExponentMax => exponents.address(),
+            _ => 0,
+        })
+    }
+}
+
+/// Launches the kernel that raises the exponents of the float sums to those of a chunk.
+fn find_exponents(
+    task: &mut Task<'_>,
+    program: &mut Program,
+    chunk: &DeviceChunk,
+    exponents: &DeviceBuffer,
+) -> Result<()> {
+    // Failures show again when the rows are added.
+    let control = Control::new(task)?;
+    let grid = chunk.rows.div_ceil(BLOCK).min(task.sm_count() as usize * BLOCKS_PER_SM);
+    program.launch(task, "ranges", grid, 0, Some(chunk), |param| match param {
+        Param::Rows => chunk.rows as u64,
+        Param::Control => control.address(),
+        Param::ExponentMax => exponents.address(),
+        _ => 0,
+    })
+}
+
+/// Aggregates `chunks` into a new table, going on from what ran `ahead`, and beginning again with a larger table where
+/// one proves too small.
+fn build(
+    task: &mut Task<'_>,
+    program: &mut Program,
+    chunks: &[(Arc<DeviceChunk>, u64)],
+    ahead: Ahead,
+) -> Result<Table> {
     let shape = shape(program)?;
     let compiled = program.compiled.clone();
     let rows: usize = chunks.iter().map(|(chunk, _)| chunk.rows).sum();
-    let blocks_max = task.sm_count() as usize * BLOCKS_PER_SM;
-
-    let exponents = task.alloc_filled(shape.float_sums * 4, 0)?;
-    if shape.float_sums > 0 {
-        for (chunk, _) in chunks {
-            let control = Control::new(task)?;
-            let grid = chunk.rows.div_ceil(BLOCK).min(blocks_max);
-            program.launch(task, "ranges", grid, 0, Some(chunk), |param| match param {
-                Param::Rows => chunk.rows as u64,
-                Param::Control => control.address(),
-                Param::ExponentMax => exponents.address(),
-                _ => 0,
-            })?;
+    let (exponents, mut filling) = match ahead {
+        Ahead::Running { exponents, filling } => (exponents, filling),
+        Ahead::Idle | Ahead::Off => {
+            let exponents = task.alloc_filled(shape.float_sums * 4, 0)?;
+            if shape.float_sums > 0 {
+                for (chunk, _) in chunks {
+                    find_exponents(task, program, chunk, &exponents)?;
+                }
+            }
+            (exponents, None)
         }
-    }
-
-    // Half full at most: this many slots always suffice.
-    let slots_enough = (2 * rows + 2).next_power_of_two();
-    let mut slot_count = if shape.keyed { FIRST_SLOTS.min(slots_enough) } else { 4 };
-    let mut shared_slots = if shape.keyed { shared_slots(shape.slot_words) } else { 0 };
+    };
+    let mut slot_count = shape.first_slots(rows);
+    let mut few_groups = true;
     loop {
-        let slots = task.alloc_filled(slot_count * shape.slot_words * 8, 0)?;
-        let control = Control::new(task)?;
-        let none = [];
-        let inputs = chunks.iter().map(|(chunk, first_row)| (Some(chunk.as_ref()), *first_row));
-        // Without any input there is still the one group without keys.
-        let no_input: &[(Option<&DeviceChunk>, u64)] = if chunks.is_empty() { &[(None, 0)] } else { &none };
-        for (chunk, first_row) in inputs.chain(no_input.iter().copied()) {
-            let chunk_rows = chunk.map_or(0, |chunk| chunk.rows);
-            let grid = chunk_rows.div_ceil(BLOCK * shape.items).clamp(1, blocks_max);
-            let shared_bytes = shared_slots * shape.slot_words * 8;
-            program.launch(task, "aggregate", grid, shared_bytes, chunk, |param| match param {
-                Param::Rows => chunk_rows as u64,
-                Param::FirstRow => first_row,
-                Param::Control => control.address(),
-                Param::Slots => slots.address(),
-                Param::SlotMask => slot_count as u64 - 1,
-                Param::SharedSlots => shared_slots as u64,
-                Param::ExponentMax => exponents.address(),
-                _ => 0,
-            })?;
-        }
-        let report = control.read(task, &compiled.sites)?;
+        let filled = match filling.take() {
+            Some(filling) => filling,
+            None => {
+                let filling = Filling::start(task, &shape, slot_count, few_groups)?;
+                if chunks.is_empty() {
+                    filling.add(task, program, &shape, &exponents, None, 0)?;
+                }
+                for (chunk, first_row) in chunks {
+                    filling.add(task, program, &shape, &exponents, Some(chunk), *first_row)?;
+                }
+                filling
+            }
+        };
+        let report = filled.control.read(task, &compiled.sites)?;
         if !report.overflow {
+            let Filling { slots, slot_count, .. } = filled;
             return Ok(Table { slots, slot_count, groups: report.rows, exponents, heaps: vec![] });
         }
-        if slot_count >= slots_enough {
-            return Err(Error::bug(format!("{} groups overflow {slot_count} slots", report.rows)));
+        if filled.slot_count >= slots_enough(rows) {
+            return Err(Error::bug(format!("{} groups overflow {} slots", report.rows, filled.slot_count)));
         }
-        // So many groups do not profit from shared memory.
-        shared_slots = 0;
-        slot_count = (slot_count * GROWTH).min(slots_enough);
+        few_groups = false;
+        slot_count = (filled.slot_count * GROWTH).min(slots_enough(rows));
     }
 }
 

@@ -91,14 +91,16 @@ impl Program {
             CompiledSink::Materialize { .. } => "materialize",
             CompiledSink::Aggregate { .. } => "aggregate",
         };
-        let source = |module: &Module| KernelSource::new(name, module.source.clone(), module.entry_points.clone());
+        let source =
+            |module: &Module| KernelSource::new(name, module.source.clone(), module.entry_points.clone());
         let sources = compiled.modules.iter().map(source).collect();
         Program { compiled, sources, pool: None }
     }
 
     /// The compiled module that holds entry point `entry`.
     fn kernel(&self, task: &mut Task<'_>, entry: &str) -> Result<Kernel> {
-        let source = self.sources.iter().find(|source| source.entry_points().iter().any(|name| name == entry));
+        let source =
+            self.sources.iter().find(|source| source.entry_points().iter().any(|name| name == entry));
         task.kernel(source.ok_or_else(|| Error::bug(format!("no module has an entry point '{entry}'")))?)
     }
 
@@ -148,12 +150,12 @@ impl Program {
             .iter()
             .map(|param| match *param {
                 Param::Values(index) => column(index).map_or(0, |column| column.values.address()),
-                Param::Validity(index) => {
-                    column(index).and_then(|column| column.validity.as_ref()).map_or(0, |buffer| buffer.address())
-                }
-                Param::Offsets(index) => {
-                    column(index).and_then(|column| column.offsets.as_ref()).map_or(0, |buffer| buffer.address())
-                }
+                Param::Validity(index) => column(index)
+                    .and_then(|column| column.validity.as_ref())
+                    .map_or(0, |buffer| buffer.address()),
+                Param::Offsets(index) => column(index)
+                    .and_then(|column| column.offsets.as_ref())
+                    .map_or(0, |buffer| buffer.address()),
                 Param::DictionaryBytes(index) => column(index)
                     .and_then(|column| column.dictionary.as_ref())
                     .map_or(0, |dictionary| dictionary.values.address()),
@@ -165,7 +167,8 @@ impl Program {
                 other => word(other),
             })
             .collect();
-        let grid = u32::try_from(grid).map_err(|_| Error::unsupported(format!("a launch of {grid} blocks")))?;
+        let grid =
+            u32::try_from(grid).map_err(|_| Error::unsupported(format!("a launch of {grid} blocks")))?;
         task.launch(kernel.function(entry)?, grid, BLOCK as u32, shared_bytes as u32, &to_bytes(&words))?;
         self.pool = Some(pool);
         Ok(())

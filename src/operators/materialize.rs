@@ -17,7 +17,11 @@ use super::output::Outputs;
 /// # Guarantee  order preserved; deterministic across runs, devices and the CPU.
 /// # Errors     failures of expressions, by the first row; out of memory when one row at a time does not fit.
 /// # Source     single-pass compaction with decoupled look-back (Merrill and Garland, 2016).
-pub(super) fn run(task: &mut Task<'_>, program: &mut Program, chunk: &DeviceChunk) -> Result<Vec<DeviceChunk>> {
+pub(super) fn run(
+    task: &mut Task<'_>,
+    program: &mut Program,
+    chunk: &DeviceChunk,
+) -> Result<Vec<DeviceChunk>> {
     let mut outputs = vec![];
     // A stack of row ranges: one that does not fit is halved, its first half next.
     let mut ranges = vec![(0, chunk.rows)];

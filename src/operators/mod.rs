@@ -30,7 +30,7 @@ pub struct Execution {
 
 enum State {
     Materialize,
-    Aggregate(AggregateState),
+    Aggregate(Box<AggregateState>),
 }
 
 impl Execution {
@@ -38,13 +38,14 @@ impl Execution {
     pub fn new(compiled: Arc<CompiledPipeline>) -> Execution {
         let state = match compiled.sink {
             CompiledSink::Materialize { .. } => State::Materialize,
-            CompiledSink::Aggregate { .. } => State::Aggregate(AggregateState::default()),
+            CompiledSink::Aggregate { .. } => State::Aggregate(Box::default()),
         };
         Execution { program: Program::new(compiled), state }
     }
 
     /// Takes a chunk of the pipeline's input. Materialize answers its output at once, in chunks of input order;
-    /// aggregate holds the chunk until [`finish`](Execution::finish).
+    /// aggregate launches what it can, without waiting for it, and holds the chunk until
+    /// [`finish`](Execution::finish).
     ///
     /// # Errors
     /// `is_user` where an expression fails for a row; `is_unsupported` where a value needs the CPU;
@@ -53,7 +54,7 @@ impl Execution {
         match &mut self.state {
             State::Materialize => materialize::run(task, &mut self.program, &chunk),
             State::Aggregate(state) => {
-                state.push(chunk);
+                state.push(task, &mut self.program, chunk)?;
                 Ok(vec![])
             }
         }

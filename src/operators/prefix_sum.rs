@@ -20,7 +20,8 @@ static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
         include_str!("../../kernels/gather.cu"),
     ]
     .join("\n");
-    let entries = ["scan_lengths", "scan_set_bits", "gather_strings", "mark_first_rows"].map(String::from).to_vec();
+    let entries =
+        ["scan_lengths", "scan_set_bits", "gather_strings", "mark_first_rows"].map(String::from).to_vec();
     KernelSource::new("gather", text, entries)
 });
 

@@ -107,7 +107,9 @@ impl Pipeline {
             .fields()
             .iter()
             .map(|field| match field.data_type() {
-                DataType::Dictionary(_, value) => field.as_ref().clone().with_data_type(value.as_ref().clone()),
+                DataType::Dictionary(_, value) => {
+                    field.as_ref().clone().with_data_type(value.as_ref().clone())
+                }
                 _ => field.as_ref().clone(),
             })
             .collect();

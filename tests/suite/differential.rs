@@ -49,7 +49,8 @@ impl Pair {
         let device = SessionContext::new_with_state(install(builder, engine).build());
         let host = SessionContext::new_with_config(session());
         for context in [&device, &host] {
-            let provider = MemTable::try_new(batches[0].schema(), vec![batches.to_vec()]).expect("one schema");
+            let provider =
+                MemTable::try_new(batches[0].schema(), vec![batches.to_vec()]).expect("one schema");
             context.register_table("t", Arc::new(provider)).expect("the name is free");
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -74,7 +75,9 @@ impl Pair {
             panic!("{}: {sql}\n{error}\non the CPU: {:?}", self.what, self.query(&self.host, sql).err())
         });
         assert!(launch_count() > before, "{}: {sql}\nlaunched no kernel", self.what);
-        let host = self.query(&self.host, sql).unwrap_or_else(|error| panic!("{}: {sql} on the CPU\n{error}", self.what));
+        let host = self
+            .query(&self.host, sql)
+            .unwrap_or_else(|error| panic!("{}: {sql} on the CPU\n{error}", self.what));
         assert_eq!(device.num_rows(), host.num_rows(), "{}: {sql}: rows", self.what);
         for (column, field) in host.schema().fields().iter().enumerate() {
             let (d, h) = (device.column(column), host.column(column));
@@ -132,8 +135,8 @@ pub fn same(a: &ArrayRef, b: &ArrayRef, row: usize, tolerance: f64) -> bool {
 
 const NUMBERS: [&str; 10] = ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64"];
 const ORDERED: [&str; 22] = [
-    "bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "d5", "d15", "d18", "d25", "d38",
-    "date", "ts_s", "ts_us", "ts_ns", "str", "view",
+    "bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "d5", "d15", "d18", "d25",
+    "d38", "date", "ts_s", "ts_us", "ts_ns", "str", "view",
 ];
 
 fn each(names: &[&str], templates: &[&str]) -> Vec<String> {
@@ -218,7 +221,9 @@ fn logic_and_conditionals() {
 fn strings() {
     let mut expressions = vec![];
     for name in ["str_a", "view_a", "large_a", "dict_a"] {
-        for pattern in ["a%", "%a", "%special%requests%", "a_c", "%\\%%", "", "%", "_", "%日本%", "abc", "%ü%é%"] {
+        for pattern in
+            ["a%", "%a", "%special%requests%", "a_c", "%\\%%", "", "%", "_", "%日本%", "abc", "%ü%é%"]
+        {
             expressions.push(format!("{name} LIKE '{pattern}'"));
         }
         expressions.push(format!("{name} NOT LIKE '%green%'"));
@@ -238,7 +243,8 @@ fn strings() {
         ]);
     }
     expressions.extend(
-        ["upper(ascii_a)", "lower(ascii_a)", "upper(ascii_a) = upper(ascii_b)", "ascii_a ILIKE '%ALPHA%'"].map(String::from),
+        ["upper(ascii_a)", "lower(ascii_a)", "upper(ascii_a) = upper(ascii_b)", "ascii_a ILIKE '%ALPHA%'"]
+            .map(String::from),
     );
     for pair in pairs() {
         pair.expressions(&expressions, 0.0);
@@ -285,8 +291,19 @@ fn dates_and_timestamps() {
 #[test]
 fn casts() {
     let mut expressions = vec![];
-    for from in ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "d5", "d15", "d25", "d38"] {
-        for to in ["TINYINT", "INT", "BIGINT", "BIGINT UNSIGNED", "REAL", "DOUBLE", "DECIMAL(10, 2)", "DECIMAL(38, 4)"] {
+    for from in
+        ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "d5", "d15", "d25", "d38"]
+    {
+        for to in [
+            "TINYINT",
+            "INT",
+            "BIGINT",
+            "BIGINT UNSIGNED",
+            "REAL",
+            "DOUBLE",
+            "DECIMAL(10, 2)",
+            "DECIMAL(38, 4)",
+        ] {
             expressions.push(format!("TRY_CAST({from}_a AS {to})"));
         }
     }
@@ -317,7 +334,15 @@ fn casts() {
 #[test]
 fn mathematics() {
     for pair in pairs() {
-        let exact = ["abs({a})", "ceil({a})", "floor({a})", "round({a})", "trunc({a})", "signum({a})", "sqrt(abs({a}))"];
+        let exact = [
+            "abs({a})",
+            "ceil({a})",
+            "floor({a})",
+            "round({a})",
+            "trunc({a})",
+            "signum({a})",
+            "sqrt(abs({a}))",
+        ];
         pair.expressions(&each(&["f32", "f64"], &exact), 0.0);
         let close = ["exp({a} / 1e6)", "ln(abs({a}))", "log2(abs({a}))", "log10(abs({a}))"];
         pair.expressions(&each(&["f64"], &close), 1e-14);
@@ -339,7 +364,10 @@ fn filters_keep_the_same_rows() {
     for (seed, rows) in [(3, 0), (4, 1), (5, 33), (6, 1_025), (7, 5_000)] {
         let pair = Pair::new(seed, rows.max(1), Nulls::Some, rows % 2 == 0);
         for filter in filters {
-            pair.check(&format!("SELECT id, str_a, view_b, dict_a, bool_a, d38_a, f32_a FROM t WHERE {filter}"), 0.0);
+            pair.check(
+                &format!("SELECT id, str_a, view_b, dict_a, bool_a, d38_a, f32_a FROM t WHERE {filter}"),
+                0.0,
+            );
         }
     }
 }
@@ -407,7 +435,8 @@ fn float_sums_do_not_depend_on_the_order() {
 #[test]
 fn errors_name_the_expression() {
     let pair = Pair::new(41, 500, Nulls::None, false);
-    for sql in ["SELECT i32_a / 0 FROM t", "SELECT i64_a % (i64_a - i64_a) FROM t", "SELECT d5_a / 0 FROM t"] {
+    for sql in ["SELECT i32_a / 0 FROM t", "SELECT i64_a % (i64_a - i64_a) FROM t", "SELECT d5_a / 0 FROM t"]
+    {
         let error = pair.error(sql);
         assert!(error.to_lowercase().contains("division by zero"), "{sql}: {error}");
     }

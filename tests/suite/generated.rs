@@ -61,8 +61,19 @@ macro_rules! integers {
 }
 
 fn floats(rng: &mut Rng, rows: usize) -> Vec<f64> {
-    let special =
-        [0.0, -0.0, 1.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, 1e300, 0.5, -2.5];
+    let special = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::MIN_POSITIVE,
+        1e300,
+        0.5,
+        -2.5,
+    ];
     (0..rows)
         .map(|_| match rng.below(8) {
             0 => special[rng.below(special.len() as u64) as usize],
@@ -73,7 +84,22 @@ fn floats(rng: &mut Rng, rows: usize) -> Vec<f64> {
 }
 
 fn words(rng: &mut Rng, rows: usize) -> Vec<String> {
-    let stems = ["", "a", "ab", "abc", "special", "requests", "PROMO ", "Ünïcödé", "日本語", "%", "_", "green", "\\", "é"];
+    let stems = [
+        "",
+        "a",
+        "ab",
+        "abc",
+        "special",
+        "requests",
+        "PROMO ",
+        "Ünïcödé",
+        "日本語",
+        "%",
+        "_",
+        "green",
+        "\\",
+        "é",
+    ];
     (0..rows)
         .map(|_| {
             let parts = rng.below(4);
@@ -83,7 +109,17 @@ fn words(rng: &mut Rng, rows: usize) -> Vec<String> {
 }
 
 fn ascii_words(rng: &mut Rng, rows: usize) -> Vec<String> {
-    let stems = ["", "Alpha", "beta", "GAMMA", "x", "delta epsilon ", "0123456789", "_", "the quick brown fox jumps over "];
+    let stems = [
+        "",
+        "Alpha",
+        "beta",
+        "GAMMA",
+        "x",
+        "delta epsilon ",
+        "0123456789",
+        "_",
+        "the quick brown fox jumps over ",
+    ];
     (0..rows)
         .map(|_| (0..rng.below(4)).map(|_| stems[rng.below(stems.len() as u64) as usize]).collect::<String>())
         .collect()
@@ -93,9 +129,7 @@ fn ascii_words(rng: &mut Rng, rows: usize) -> Vec<String> {
 pub fn column(rng: &mut Rng, name: &str, data_type: &DataType, rows: usize, kind: Nulls) -> ArrayRef {
     let nulls = nulls(rng, rows, kind);
     match data_type {
-        DataType::Boolean => {
-            Arc::new(BooleanArray::new((0..rows).map(|_| rng.one_in(2)).collect(), nulls))
-        }
+        DataType::Boolean => Arc::new(BooleanArray::new((0..rows).map(|_| rng.one_in(2)).collect(), nulls)),
         DataType::Int8 => integers!(rng, rows, nulls, Int8Type, i8),
         DataType::Int16 => integers!(rng, rows, nulls, Int16Type, i16),
         DataType::Int32 => integers!(rng, rows, nulls, Int32Type, i32),

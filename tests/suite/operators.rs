@@ -9,9 +9,7 @@ use swath::column::StagedChunk;
 use swath::config::Config;
 use swath::device::launch_count;
 use swath::operators::Execution;
-use swath::program::{
-    Aggregate, AggregateFunction, BinaryOp, Expr, Literal, Op, Phase, Pipeline, compile,
-};
+use swath::program::{Aggregate, AggregateFunction, BinaryOp, Expr, Literal, Op, Phase, Pipeline, compile};
 use swath::worker::{CancelToken, Workers};
 
 use crate::simulator::{kernel_folder, mode, use_device};
@@ -63,7 +61,8 @@ fn column(schema: &SchemaRef, index: usize) -> Expr {
 fn numbers(rows: i64, from: i64) -> RecordBatch {
     let input = schema(vec![("n", DataType::Int64), ("s", DataType::Utf8), ("x", DataType::Float64)]);
     let n: Int64Array = (from..from + rows).map(|i| (i % 7 != 3).then_some(i)).collect();
-    let s: StringArray = (from..from + rows).map(|i| (i % 5 != 1).then(|| format!("key-{}", i % 40))).collect();
+    let s: StringArray =
+        (from..from + rows).map(|i| (i % 5 != 1).then(|| format!("key-{}", i % 40))).collect();
     let x: Float64Array = (from..from + rows).map(|i| (i % 11 != 2).then_some(i as f64 * 0.1)).collect();
     RecordBatch::try_new(input, vec![Arc::new(n), Arc::new(s), Arc::new(x)]).expect("columns fit the schema")
 }
@@ -174,9 +173,8 @@ fn division_by_zero_names_the_expression() {
     let input = batch.schema();
     let zero = Expr::literal(Literal::Int(0), DataType::Int64);
     let quotient = Expr::binary(BinaryOp::Div, column(&input, 0), zero, DataType::Int64);
-    let pipeline = Pipeline::scan(input.clone())
-        .project(&[quotient])
-        .materialize(schema(vec![("q", DataType::Int64)]));
+    let pipeline =
+        Pipeline::scan(input.clone()).project(&[quotient]).materialize(schema(vec![("q", DataType::Int64)]));
     let error = run(&pipeline, &[batch], false).expect_err("it must fail");
     assert!(error.is_user() && error.to_string().contains("division by zero"), "{error}");
     let _ = Op::Not;

@@ -35,7 +35,7 @@ enum Update {
     /// 128-bit wrapping sum.
     AddWide(Expr),
     /// Order-independent sum of doubles.
-    AddFloat(FloatTerms),
+    AddFloat(Box<FloatTerms>),
     Extreme {
         of: Expr,
         max: bool,
@@ -165,7 +165,8 @@ pub(super) fn generate(
     ));
     // Grouping waits for atomics, not for loads: one row at a time, and many threads.
     let items = if keys.is_empty() { items_for(&rest, words) } else { 1 };
-    let template = if keys.is_empty() { format!("aggregate_one<P, {items}>") } else { "aggregate_groups<P>".into() };
+    let template =
+        if keys.is_empty() { format!("aggregate_one<P, {items}>") } else { "aggregate_groups<P>".into() };
     emitter.entry(ModuleOf::Input, "aggregate", template);
     if float_sums > 0 {
         emitter.entry(ModuleOf::Input, "ranges", "exponent_ranges<P>");
@@ -677,6 +678,10 @@ impl Plan<'_> {
     }
 }
 
+fn float_sum(terms: FloatTerms) -> Update {
+    Update::AddFloat(Box::new(terms))
+}
+
 /// The accumulators of an aggregate: the count of what is not null first where there is one, then the rest.
 fn accumulators(aggregate: &Aggregate) -> Result<Vec<Accumulator>> {
     use AggregateFunction::*;
@@ -695,7 +700,7 @@ fn accumulators(aggregate: &Aggregate) -> Result<Vec<Accumulator>> {
     let sum_of = |expr: Expr| -> Result<Update> {
         Ok(match &expr.data_type {
             DataType::Decimal128(..) => Update::AddWide(expr),
-            DataType::Float64 | DataType::Float32 => Update::AddFloat(FloatTerms::Value(expr)),
+            DataType::Float64 | DataType::Float32 => float_sum(FloatTerms::Value(expr)),
             data_type if data_type.is_integer() => Update::Add(expr),
             other => return Err(Error::unsupported(format!("sum({expr}) of type {other}"))),
         })
@@ -731,11 +736,8 @@ fn accumulators(aggregate: &Aggregate) -> Result<Vec<Accumulator>> {
             let (count, mean, m2) = (arg(0)?, arg(1)?, arg(2)?);
             vec![
                 with_filter(Update::Add(count.clone())),
-                with_filter(Update::AddFloat(FloatTerms::Weighted {
-                    count: count.clone(),
-                    mean: mean.clone(),
-                })),
-                with_filter(Update::AddFloat(FloatTerms::Moment { count, mean, m2 })),
+                with_filter(float_sum(FloatTerms::Weighted { count: count.clone(), mean: mean.clone() })),
+                with_filter(float_sum(FloatTerms::Moment { count, mean, m2 })),
             ]
         }
         VarianceSample | VariancePopulation | StddevSample | StddevPopulation => {
@@ -748,8 +750,8 @@ fn accumulators(aggregate: &Aggregate) -> Result<Vec<Accumulator>> {
             }
             vec![
                 count_of(Some(&of)),
-                with_filter(Update::AddFloat(FloatTerms::Value(of.clone()))),
-                with_filter(Update::AddFloat(FloatTerms::Square(of))),
+                with_filter(float_sum(FloatTerms::Value(of.clone()))),
+                with_filter(float_sum(FloatTerms::Square(of))),
             ]
         }
     };
@@ -777,7 +779,7 @@ fn condition(emitter: &mut Emitter, accumulator: &Accumulator) -> Result<String>
         Update::Add(of) | Update::AddWide(of) | Update::Extreme { of, .. } | Update::Bits { of, .. } => {
             vec![of]
         }
-        Update::AddFloat(terms) => match terms {
+        Update::AddFloat(terms) => match terms.as_ref() {
             FloatTerms::Value(of) | FloatTerms::Square(of) => vec![of],
             FloatTerms::Weighted { count, mean } => vec![count, mean],
             FloatTerms::Moment { count, mean, m2 } => vec![count, mean, m2],

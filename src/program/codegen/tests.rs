@@ -47,7 +47,11 @@ fn revenue(date: i128) -> Pipeline {
         DataType::Boolean,
     );
     let sum = DataType::Decimal128(38, 4);
-    let output = schema(&[("flag", DataType::Utf8View), ("revenue", sum.clone()), ("avg", DataType::Decimal128(19, 6))]);
+    let output = schema(&[
+        ("flag", DataType::Utf8View),
+        ("revenue", sum.clone()),
+        ("avg", DataType::Decimal128(19, 6)),
+    ]);
     Pipeline::scan(input.clone()).filter(&early).aggregate(
         output,
         &[column(&input, "flag")],
@@ -89,7 +93,9 @@ fn what_a_device_does_not_take_is_unsupported() {
 fn sources_are_generated_for_every_sink() {
     let input = lineitem();
     let mut sources = vec![("revenue", compile(&revenue(1)).unwrap().modules[0].source.clone())];
-    let date_part = |part, name, output| Expr::new(Op::Call(Function::DatePart(part)), vec![column(&input, name)], output);
+    let date_part = |part, name, output| {
+        Expr::new(Op::Call(Function::DatePart(part)), vec![column(&input, name)], output)
+    };
     let flag = || column(&input, "flag");
     let like = Op::Like { pattern: "a%b_c%".into(), negated: true, case_insensitive: true };
     let columns = vec![
@@ -114,13 +120,19 @@ fn sources_are_generated_for_every_sink() {
         column(&input, "code"),
     ];
     let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
-    let fields: Vec<_> = names.iter().zip(&columns).map(|(name, expr)| (*name, expr.data_type.clone())).collect();
+    let fields: Vec<_> =
+        names.iter().zip(&columns).map(|(name, expr)| (*name, expr.data_type.clone())).collect();
     let keep = Expr::new(Op::IsNotNull, vec![column(&input, "n")], DataType::Boolean);
     let pipeline = Pipeline::scan(input.clone()).filter(&keep).project(&columns).materialize(schema(&fields));
     sources.push(("materialize", compile(&pipeline).unwrap().modules[0].source.clone()));
 
     let float = DataType::Float64;
-    let states = schema(&[("mean", float.clone()), ("m2", float.clone()), ("count", DataType::UInt64), ("s", DataType::Utf8)]);
+    let states = schema(&[
+        ("mean", float.clone()),
+        ("m2", float.clone()),
+        ("count", DataType::UInt64),
+        ("s", DataType::Utf8),
+    ]);
     let merged = vec![
         aggregate(
             AggregateFunction::StddevSample,
@@ -128,15 +140,29 @@ fn sources_are_generated_for_every_sink() {
             vec![column(&states, "count"), column(&states, "mean"), column(&states, "m2")],
             float.clone(),
         ),
-        aggregate(AggregateFunction::Avg, Phase::Final, vec![column(&states, "count"), column(&states, "m2")], float.clone()),
+        aggregate(
+            AggregateFunction::Avg,
+            Phase::Final,
+            vec![column(&states, "count"), column(&states, "m2")],
+            float.clone(),
+        ),
         aggregate(AggregateFunction::Min, Phase::Final, vec![column(&states, "s")], DataType::Utf8),
     ];
     let output = schema(&[("sd", float.clone()), ("avg", float.clone()), ("min", DataType::Utf8)]);
     let pipeline = Pipeline::scan(states.clone()).aggregate(output, &[], &merged);
     sources.push(("final", compile(&pipeline).unwrap().modules[0].source.clone()));
-    let variance =
-        aggregate(AggregateFunction::VariancePopulation, Phase::Partial, vec![column(&input, "weight")], float.clone());
-    let output = schema(&[("k", DataType::Int64), ("count", DataType::UInt64), ("mean", float.clone()), ("m2", float)]);
+    let variance = aggregate(
+        AggregateFunction::VariancePopulation,
+        Phase::Partial,
+        vec![column(&input, "weight")],
+        float.clone(),
+    );
+    let output = schema(&[
+        ("k", DataType::Int64),
+        ("count", DataType::UInt64),
+        ("mean", float.clone()),
+        ("m2", float),
+    ]);
     let pipeline = Pipeline::scan(input.clone()).aggregate(output, &[column(&input, "n")], &[variance]);
     sources.push(("partial", compile(&pipeline).unwrap().modules[0].source.clone()));
     if let Some(folder) = std::env::var_os("SWATH_KERNEL_DUMP") {
