@@ -14,10 +14,11 @@ fn run_all() -> Outcome<Vec<String>> {
     step("clippy", || run_program(cargo().args(clippy)))?;
     step("doc tests", runner::run_doc_tests)?;
     let dump = kernel_dump();
+    let cannot = |error: std::io::Error| format!("cannot make '{}' anew: {error}", dump.display());
     if dump.exists() {
-        std::fs::remove_dir_all(&dump)
-            .map_err(|error| format!("cannot empty '{}': {error}", dump.display()))?;
+        std::fs::remove_dir_all(&dump).map_err(cannot)?;
     }
+    std::fs::create_dir_all(&dump).map_err(cannot)?;
     let closing = step("tests", || runner::run_tests(&dump))?;
     step("kernels with the real NVRTC", || nvrtc::compile_all(&real_nvrtc, &dump))?;
     Ok(closing)
