@@ -70,7 +70,8 @@ pub(super) struct OutputFile {
 impl OutputFile {
     /// Opens a file beside `path`.
     ///
-    /// # Errors     a folder that is missing or may not be written to, a path that is a folder.
+    /// # Errors
+    /// A folder that is missing or may not be written to, a path that is a folder.
     pub fn create(path: &Path) -> Result<Self> {
         let failed = |error: io::Error| Error::io(format!("cannot write '{}': {error}", path.display()));
         if path.is_dir() {

@@ -30,9 +30,11 @@ use crate::observe::FallbackReceipt;
 /// each chunk's result at once, or on the whole input, where nothing has been given yet. So no row is ever given
 /// twice.
 ///
-/// # Shape      any number of input partitions, merged in turn; one output partition.
-/// # Guarantee  order: input order for chains without aggregates, groups by first occurrence for aggregates; the same
-///              run after run if the input partitions are.
+/// # Shape
+/// Any number of input partitions, merged in turn; one output partition.
+/// # Guarantee
+/// Order: input order for chains without aggregates, groups by first occurrence for aggregates; the same
+/// run after run if the input partitions are.
 #[derive(Debug)]
 pub struct DeviceExec {
     plan: Arc<DevicePlan>,

@@ -69,7 +69,8 @@ impl Frame {
 
     /// The physical plan as text: for each node where it runs, the estimated cost of both places, and the reason.
     ///
-    /// # Errors     those of planning: a type clash, an expression that cannot be evaluated.
+    /// # Errors
+    /// Those of planning: a type clash, an expression that cannot be evaluated.
     pub async fn explain(&self) -> Result<String> {
         match &self.0 {
             Kind::Query(query) => Ok(plan::explain(&query.physical_plan().await?, &query.origin.engine)),
@@ -79,8 +80,9 @@ impl Frame {
 
     /// Runs the query and gathers its rows. Dropping the future cancels the query.
     ///
-    /// # Errors     input that cannot be read or computed on; out of memory; a device fault; a fallback where the
-    ///              policy forbids it.
+    /// # Errors
+    /// Input that cannot be read or computed on; out of memory; a device fault; a fallback where the
+    /// policy forbids it.
     pub async fn collect(self) -> Result<QueryResult> {
         let mut stream = self.stream().await?;
         let mut batches = Vec::new();
@@ -92,7 +94,8 @@ impl Frame {
 
     /// Starts the query and hands out its rows as they come. Dropping the stream cancels the query.
     ///
-    /// # Errors     those of [`Frame::collect`]; some come from the stream.
+    /// # Errors
+    /// Those of [`Frame::collect`]; some come from the stream.
     pub async fn stream(self) -> Result<ResultStream> {
         let started = Instant::now();
         match self.0 {

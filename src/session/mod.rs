@@ -62,14 +62,16 @@ pub struct Session {
 impl Session {
     /// Opens a session with the default configuration.
     ///
-    /// # Errors     those of [`Session::with_config`].
+    /// # Errors
+    /// Those of [`Session::with_config`].
     pub fn new() -> Result<Self> {
         Self::with_config(Config::default())
     }
 
     /// Opens a session.
     ///
-    /// # Errors     a device option that no device here can meet.
+    /// # Errors
+    /// A device option that no device here can meet.
     pub fn with_config(config: Config) -> Result<Self> {
         let mut options = SessionConfig::new().with_information_schema(true);
         if let Some(partitions) = config.target_partitions {
@@ -93,8 +95,9 @@ impl Session {
 
     /// Registers files as a table. A table of the same name is replaced.
     ///
-    /// # Errors     a path that leads to no file, a file that cannot be read as its format, an empty file, a column
-    ///              name that occurs twice, files whose columns or types differ.
+    /// # Errors
+    /// A path that leads to no file, a file that cannot be read as its format, an empty file, a column
+    /// name that occurs twice, files whose columns or types differ.
     pub async fn register(&self, name: &str, source: &TableSource) -> Result<()> {
         let reference = TableReference::parse_str(name);
         let (provider, registered) = table::open(&self.context, source)
@@ -114,7 +117,8 @@ impl Session {
     /// Beyond DataFusion's SQL: `PIN TABLE t` loads a table into device memory, `UNPIN TABLE t` frees it, and a
     /// plain `EXPLAIN` shows for each node where it runs and why.
     ///
-    /// # Errors     a statement that does not parse, an unknown table, column or function, clashing types.
+    /// # Errors
+    /// A statement that does not parse, an unknown table, column or function, clashing types.
     pub async fn sql(&self, text: &str) -> Result<Frame> {
         if let Some(command) = statement::pin_command(text)? {
             return self.run_pin(command).await;
@@ -139,7 +143,8 @@ impl Session {
 
     /// Loads a table into device memory; queries then read it from there.
     ///
-    /// # Errors     no device, an unknown table, device memory that is too small.
+    /// # Errors
+    /// No device, an unknown table, device memory that is too small.
     pub async fn pin(&self, table: &str) -> Result<plan::PinReport> {
         self.check_table(table)?;
         plan::pin(&self.engine, &self.context, table).await
@@ -147,14 +152,16 @@ impl Session {
 
     /// Frees the device memory of a pinned table.
     ///
-    /// # Errors     a table that is not pinned.
+    /// # Errors
+    /// A table that is not pinned.
     pub async fn unpin(&self, table: &str) -> Result<()> {
         plan::unpin(&self.engine, &self.context, table).await
     }
 
     /// Sets an option, such as `swath.placement` or `datafusion.execution.batch_size`.
     ///
-    /// # Errors     an unknown option, with the one that was probably meant; a value that it does not take.
+    /// # Errors
+    /// An unknown option, with the one that was probably meant; a value that it does not take.
     pub async fn set(&self, option: &str, value: &str) -> Result<()> {
         // Those of an extension, and there is only ours, come without their prefix.
         let named = |key: String| if key.contains('.') { key } else { format!("swath.{key}") };

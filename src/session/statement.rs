@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 /// The statements of a script, in order, without their semicolons. Semicolons inside strings and comments do not
 /// count; a statement that holds only comments is left out.
 ///
-/// # Errors     a string or comment that is never closed: its line and column.
+/// # Errors
+/// A string or comment that is never closed: its line and column.
 pub fn split(script: &str) -> Result<Vec<String>> {
     let tokens = tokens(script)?;
     let mut statements = Vec::new();
@@ -36,7 +37,8 @@ pub(super) enum PinCommand {
 
 /// The pin command in `text`, if it is one.
 ///
-/// # Errors     `PIN` or `UNPIN` that is not followed by `TABLE` and one name.
+/// # Errors
+/// `PIN` or `UNPIN` that is not followed by `TABLE` and one name.
 pub(super) fn pin_command(text: &str) -> Result<Option<PinCommand>> {
     let start = text.trim_start();
     let word = start.split(|letter: char| !letter.is_alphanumeric()).next().unwrap_or_default();

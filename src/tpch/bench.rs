@@ -113,7 +113,8 @@ impl Run {
 
 /// Runs the bench: each runner in turn, each query cold then hot. `bar` advances by one for each query of a runner.
 ///
-/// # Errors     what keeps the bench from running at all. A query that fails or answers wrong is part of its run.
+/// # Errors
+/// What keeps the bench from running at all. A query that fails or answers wrong is part of its run.
 pub async fn run(bench: &Bench<'_>, bar: &ProgressBar) -> Result<Vec<Run>> {
     let mut runs = Vec::new();
     let mut references = Vec::new();

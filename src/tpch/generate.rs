@@ -57,7 +57,8 @@ impl Stop {
 
 /// Generates the tables that `folder` lacks; returns those it made. Each file appears only when it is whole.
 ///
-/// # Errors     a scale factor that is not a positive number; a folder that cannot be written to; a stop.
+/// # Errors
+/// A scale factor that is not a positive number; a folder that cannot be written to; a stop.
 pub fn generate(folder: &Path, scale_factor: f64, threads: usize, stop: &Stop) -> Result<Vec<Table>> {
     if !(scale_factor.is_finite() && scale_factor > 0.0) {
         return Err(Error::user(format!(

@@ -58,7 +58,8 @@ pub fn folder(data: &Path, scale_factor: f64) -> PathBuf {
 
 /// Registers all tables of a folder.
 ///
-/// # Errors     a table file that is missing or cannot be read.
+/// # Errors
+/// A table file that is missing or cannot be read.
 pub async fn register(session: &Session, folder: &Path) -> Result<()> {
     for table in Table::ALL {
         let source = TableSource::path(table.file(folder).display().to_string());
