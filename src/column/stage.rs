@@ -84,16 +84,20 @@ impl StagedChunk {
         Ok(StagedChunk { schema: SchemaRef::clone(schema), rows, columns, memory })
     }
 
-    /// Lays `batches` out as several chunks where one would be too large; an input of no rows gives one chunk.
+    /// Lays `batches` out as at least `pieces` chunks, if there are as many rows, and more where one would be too large;
+    /// an input of no rows gives one chunk. Several let kernels over one run while the next is copied.
     ///
     /// # Errors
     /// As [`stage`](StagedChunk::stage), but for sizes, unless a single row is too large.
     pub fn stage_all(
         schema: &SchemaRef,
         batches: &[RecordBatch],
+        pieces: usize,
         pool: &PinnedPool,
     ) -> Result<Vec<StagedChunk>> {
-        split(batches, CHUNK_ROWS_MAX, COLUMN_BYTES_MAX)
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let piece_rows = rows.div_ceil(pieces.max(1)).clamp(1, CHUNK_ROWS_MAX);
+        split(batches, piece_rows, COLUMN_BYTES_MAX)
             .iter()
             .map(|batches| StagedChunk::stage(schema, batches, pool))
             .collect()

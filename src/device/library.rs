@@ -182,6 +182,11 @@ fn find_nvrtc() -> Result<()> {
     // SAFETY: presence was just checked.
     let library = unsafe { nvrtc_sys::culib() };
     check_chosen(named, library, "nvrtcVersion", NVRTC_VARIABLE)?;
+    if named.is_some()
+        && let Some(path) = nvrtc_path()
+    {
+        open_builtins(&path);
+    }
     check_symbols(library, NVRTC_SYMBOLS, "NVRTC", "version 12.0 or newer is needed")
 }
 
@@ -201,6 +206,19 @@ fn not_of_the_kind(named: Option<&Library>, variable: &str, wanted: &str) -> Res
     match named {
         Some(_) => Err(Error::user(format!("the library in {variable} does not call itself {wanted}"))),
         None => Ok(()),
+    }
+}
+
+/// Opens the builtins that lie beside an NVRTC: it asks for them by name when it compiles, and a wheel's folder is not
+/// one that the loader searches.
+fn open_builtins(nvrtc: &Path) {
+    let files = nvrtc.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    for file in files.into_iter().flatten().flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        if name.starts_with("libnvrtc-builtins.so") && !name.contains(".alt.") {
+            // What cannot be opened here, NVRTC itself reports when it needs it.
+            let _ = open(&file.path());
+        }
     }
 }
 

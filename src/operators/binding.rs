@@ -136,6 +136,7 @@ impl Program {
         }
         if let Some(chunk) = chunk {
             self.check_layout(chunk)?;
+            task.wait_for(chunk)?;
         }
         let kernel = self.kernel(task, entry)?;
         // A pool written before the context was lost is gone with it.

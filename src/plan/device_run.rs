@@ -264,10 +264,12 @@ impl DeviceRun {
         let (batches, stats) = self
             .worker
             .run("materialize", self.cancel.0.clone(), move |task| {
+                // All copies are under way before the first kernel, which waits for its own chunk alone.
+                let chunks =
+                    staged.into_iter().map(|staged| task.upload(staged)).collect::<Result<Vec<_>>>()?;
                 let mut batches = vec![];
-                for staged in staged {
-                    let chunk = Arc::new(task.upload(staged)?);
-                    batches.extend(materialize_chunk(task, &plan, chunk)?);
+                for chunk in chunks {
+                    batches.extend(materialize_chunk(task, &plan, Arc::new(chunk))?);
                 }
                 Ok((batches, task.stats()))
             })

@@ -175,8 +175,19 @@ pub fn stage(
     let (plan, batches, pool) = (plan.clone(), batches.to_vec(), pool.clone());
     SpawnedTask::spawn_blocking(move || {
         let narrow = batches.iter().map(|batch| narrow(batch, &plan)).collect::<Result<Vec<_>>>()?;
-        StagedChunk::stage_all(&plan.input, &narrow, &pool)
+        StagedChunk::stage_all(&plan.input, &narrow, pieces(&narrow), &pool)
     })
+}
+
+/// Pieces that a chunk is uploaded in, so that kernels over one run while the next is copied: of a chunk of 64 MiB each
+/// takes a fraction of a millisecond, which is long beside the start of a copy.
+const PIECES: usize = 4;
+/// Rows under which a piece is not worth its launches.
+const PIECE_ROWS_MIN: usize = 1 << 16;
+
+fn pieces(batches: &[RecordBatch]) -> usize {
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    (rows / PIECE_ROWS_MIN).clamp(1, PIECES)
 }
 
 fn narrow(batch: &RecordBatch, plan: &DevicePlan) -> Result<RecordBatch> {

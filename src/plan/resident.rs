@@ -250,7 +250,8 @@ async fn send(
 ) -> Result<Vec<Arc<DeviceChunk>>> {
     let pool = worker.pinned_pool().clone();
     let staged =
-        join(SpawnedTask::spawn_blocking(move || StagedChunk::stage_all(&schema, &batches, &pool))).await?;
+        join(SpawnedTask::spawn_blocking(move || StagedChunk::stage_all(&schema, &batches, 1, &pool)))
+            .await?;
     worker
         .run("pin", cancel, move |task| {
             staged.into_iter().map(|staged| task.upload(staged).map(Arc::new)).collect()

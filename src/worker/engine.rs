@@ -30,7 +30,7 @@ pub(super) struct Engine {
     pub(super) kernels: LoadedKernels,
     pub(super) timeline: Timeline,
     /// Copies that may be running, oldest first, with the host memory that they read.
-    uploading: VecDeque<(Event, PinnedLease)>,
+    uploading: VecDeque<(Arc<Event>, PinnedLease)>,
 }
 
 impl Engine {
@@ -55,9 +55,9 @@ impl Engine {
     }
 
     /// Keeps `memory` until everything that `stream` has to do so far is done.
-    pub(super) fn keep_until_copied(&mut self, memory: PinnedLease, event: Event) -> Result<()> {
+    pub(super) fn keep_until_copied(&mut self, memory: PinnedLease, event: Arc<Event>) -> Result<()> {
         self.uploading.push_back((event, memory));
-        let bytes = |uploading: &VecDeque<(Event, PinnedLease)>| -> usize {
+        let bytes = |uploading: &VecDeque<(Arc<Event>, PinnedLease)>| -> usize {
             uploading.iter().map(|(_, memory)| memory.len()).sum()
         };
         while bytes(&self.uploading) > UPLOADING_BYTES_MAX

@@ -8,7 +8,7 @@ use super::kernels::Kernel;
 use super::residents::Reserved;
 use super::stats::TaskStats;
 use super::timeline::Activity;
-use crate::column::DeviceTable;
+use crate::column::{DeviceChunk, DeviceTable};
 use crate::device::{DeviceBuffer, DeviceInfo, Event, Function, KernelSource};
 use crate::memory::PinnedPool;
 use crate::{Error, Result};
@@ -25,6 +25,9 @@ pub struct Task<'a> {
     cancel: [CancelToken; 2],
     /// The first device fault that a call met.
     fault: Option<Error>,
+    /// Chunks that the compute stream does not wait for yet, with the events behind their copies. They are kept here
+    /// because their memory is freed in the order of the compute stream.
+    pub(super) in_flight: Vec<(Arc<Event>, DeviceChunk)>,
 }
 
 /// Which stream first uses an allocation.
@@ -37,7 +40,7 @@ pub(super) enum UsedBy {
 impl<'a> Task<'a> {
     pub(super) fn new(engine: &'a mut Engine, shared: &'a Shared, cancel: [CancelToken; 2]) -> Task<'a> {
         shared.residents.budget().lock().start_peak();
-        Task { engine, shared, stats: TaskStats::default(), cancel, fault: None }
+        Task { engine, shared, stats: TaskStats::default(), cancel, fault: None, in_flight: Vec::new() }
     }
 
     /// Allocates `bytes` of device memory with undefined contents, usable on the compute stream from here on.
@@ -75,7 +78,7 @@ impl<'a> Task<'a> {
             let buffer = task.allocate(bytes.len(), UsedBy::Compute)?;
             let mut memory = task.shared.pool.lease(bytes.len())?;
             memory.copy_from_slice(bytes);
-            let copied = Event::new(&task.engine.device)?;
+            let copied = Arc::new(Event::new(&task.engine.device)?);
             // SAFETY: `memory` is kept until the event behind the copy was reached; where a call between fails, the
             // engine waits for the stream before the memory is lent again.
             let enqueued = unsafe { buffer.upload(0, &memory, &task.engine.compute) }
@@ -90,7 +93,8 @@ impl<'a> Task<'a> {
         })
     }
 
-    /// Waits for the device and returns `len` bytes of `buffer` from `offset` on: counters and the like.
+    /// Waits for the device and returns `len` bytes of `buffer` from `offset` on: counters and the like, of what was
+    /// not uploaded or was waited for.
     pub fn read(&mut self, buffer: &DeviceBuffer, offset: usize, len: usize) -> Result<Vec<u8>> {
         self.step(|task| {
             let mut memory = task.shared.pool.lease(len)?;
@@ -103,7 +107,8 @@ impl<'a> Task<'a> {
         })
     }
 
-    /// Copies the first `len` bytes of `source` to the start of `target`, on the device.
+    /// Copies the first `len` bytes of `source` to the start of `target`, on the device; what was uploaded must have
+    /// been waited for.
     pub fn copy(&mut self, target: &DeviceBuffer, source: &DeviceBuffer, len: usize) -> Result<()> {
         self.step(|task| target.copy_from(source, len, &task.engine.compute))
     }
@@ -119,9 +124,29 @@ impl<'a> Task<'a> {
         })
     }
 
+    /// Makes what is launched from here on wait, on the device, for the copies of `chunk`, if this task uploaded it or
+    /// what its columns come from. Asked for a chunk at a time, so that kernels over one chunk run while the next is
+    /// still being copied.
+    pub fn wait_for(&mut self, chunk: &DeviceChunk) -> Result<()> {
+        self.wait_where(|uploaded| {
+            let shares = |column| uploaded.columns.iter().any(|other| Arc::ptr_eq(column, other));
+            chunk.columns.iter().any(shares)
+        })
+    }
+
+    fn wait_where(&mut self, is_needed: impl Fn(&DeviceChunk) -> bool) -> Result<()> {
+        self.step(|task| {
+            let (needed, others) = task.in_flight.drain(..).partition(|(_, chunk)| is_needed(chunk));
+            task.in_flight = others;
+            let needed: Vec<(Arc<Event>, DeviceChunk)> = needed;
+            needed.iter().try_for_each(|(copied, _)| task.engine.compute.wait(copied))
+        })
+    }
+
     /// Enqueues a kernel with `grid` blocks of `block` threads. `parameters` are the bytes of its one by-value struct,
-    /// as the kernel's source declares it. Buffers whose addresses are in it may be dropped right afterwards: memory
-    /// is freed in the order of the compute stream.
+    /// as the kernel's source declares it. Chunks that it reads must have been given to [`wait_for`](Task::wait_for).
+    /// Buffers whose addresses are in it may be dropped right afterwards: memory is freed in the order of the compute
+    /// stream.
     ///
     /// # Errors
     /// `cancelled` once the task was; `unsupported` where the parameters exceed 4,096 bytes or the device lacks the
@@ -263,5 +288,14 @@ impl<'a> Task<'a> {
             budget.reserved(),
             budget.limit()
         ))
+    }
+}
+
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        for (copied, _) in &self.in_flight {
+            // Their memory is freed next, behind this wait. A fault comes back from the synchronisation that follows.
+            let _ = self.engine.compute.wait(copied);
+        }
     }
 }

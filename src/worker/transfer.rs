@@ -17,8 +17,9 @@ use crate::{Error, Result};
 const PART_ALIGNMENT_BYTES: usize = 16;
 
 impl Task<'_> {
-    /// Copies a staged chunk to the device on the upload stream, overlapping with kernels that were launched before;
-    /// kernels launched afterwards wait for it on the device. The staging memory is recycled when the copy is done.
+    /// Copies a staged chunk to the device on the upload stream, while kernels run on the compute stream: those that
+    /// read it wait only where [`wait_for`](Task::wait_for) says so. The staging memory is recycled when the copy is
+    /// done.
     ///
     /// # Errors
     /// As [`alloc`](Task::alloc).
@@ -40,8 +41,11 @@ impl Task<'_> {
                 }
             };
             task.stats.bytes_up += staged.bytes() as u64;
-            task.engine.keep_until_copied(staged.memory, copied)?;
-            DeviceChunk::new(staged.schema, columns, staged.rows)
+            let copied = Arc::new(copied);
+            task.engine.keep_until_copied(staged.memory, Arc::clone(&copied))?;
+            let chunk = DeviceChunk::new(staged.schema, columns, staged.rows)?;
+            task.in_flight.push((copied, chunk.clone()));
+            Ok(chunk)
         })
     }
 
@@ -78,8 +82,7 @@ impl Task<'_> {
         staged.columns.iter().map(&mut allocate).collect()
     }
 
-    /// Enqueues the copies on the upload stream and makes the compute stream wait for them; the event is reached when
-    /// they are done.
+    /// Enqueues the copies on the upload stream; the event is reached when they are done.
     fn enqueue_copies(
         &mut self,
         staged: &StagedChunk,
@@ -94,7 +97,6 @@ impl Task<'_> {
         }
         engine.timeline.finish(Activity::Upload, start, &engine.device, &engine.upload, &mut self.stats)?;
         copied.record(&engine.upload)?;
-        engine.compute.wait(&copied)?;
         Ok(copied)
     }
 
@@ -103,6 +105,7 @@ impl Task<'_> {
     /// # Errors
     /// `bug` where the bytes are no valid values of their type (UTF-8, offsets that fall).
     pub fn download(&mut self, chunk: &DeviceChunk) -> Result<RecordBatch> {
+        self.wait_for(chunk)?;
         self.step(|task| {
             let ends = task.string_ends(chunk)?;
             let mut plan = DownloadPlan::default();
