@@ -2,7 +2,7 @@
 //
 // `P` is the generated program:
 //   P::load, P::keep, P::load_rest  as for materialize
-//   P::key(p, r, row, words)        the key's words: null bits first, strings as (address, length | mode << 32)
+//   P::key(p, r, row, words)        the key's words: null bits first, strings as put_key_string makes them
 //   P::key_hash, P::key_equal       over key words
 //   P::start(words)                 the neutral accumulators
 //   P::add(p, r, row, words)        adds one row to accumulators that nobody else sees
@@ -19,6 +19,9 @@
 #define SLOT_LOCKED 1ull
 #define SLOT_READY 2ull
 #define SLOT_HEAD 2
+
+// Parts of a block's shared slots; a lane's number modulo the parts is its part.
+#define SHARED_PARTS 8
 
 #define SLOT_WORDS(P) (SLOT_HEAD + P::KEY_WORDS + P::WORDS)
 
@@ -45,6 +48,34 @@ DEVICE Str string_of(u64 address, u64 length_and_mode) {
     return Str{(const u8*)address, (u32)length_and_mode, (u32)(length_and_mode >> 32)};
 }
 DEVICE u64 word_of(const Str& s) { return (u64)s.length | ((u64)s.mode << 32); }
+
+// Strings as keys. Up to 8 bytes lie in the key itself, so that most comparisons follow no address; longer ones are
+// (address, length | mode << 32).
+#define SHORT_STRING (1ull << 63)
+DEVICE void put_key_string(u64* words, const Str& s) {
+    if (s.length > 8) {
+        words[0] = (u64)s.data;
+        words[1] = word_of(s);
+        return;
+    }
+    u64 bytes = 0;
+    for (u32 i = 0; i < s.length; i++) bytes |= (u64)byte_at(s, i) << (8 * i);
+    words[0] = bytes;
+    words[1] = SHORT_STRING | s.length;
+}
+// The string may lie in `words`, which have to live as long as it does.
+DEVICE Str key_string(const u64* words) {
+    if (words[1] & SHORT_STRING) return Str{(const u8*)words, (u32)words[1], 0};
+    return string_of(words[0], words[1]);
+}
+DEVICE u64 hash_key_string(u64 hash, const u64* words) {
+    if (words[1] & SHORT_STRING) return hash_word(hash_word(hash, words[0]), words[1]);
+    return hash_string(hash, string_of(words[0], words[1]));
+}
+DEVICE bool key_strings_equal(const u64* a, const u64* b) {
+    if ((a[1] | b[1]) & SHORT_STRING) return a[0] == b[0] && a[1] == b[1];
+    return equal(string_of(a[0], a[1]), string_of(b[0], b[1]));
+}
 
 DEVICE void put_wide(u64* words, Wide v) {
     words[0] = v.low;
@@ -189,11 +220,16 @@ template <class P, int ITEMS> static __device__ void aggregate_one(const typenam
 }
 
 // `p.shared_slots` slots in shared memory take what they can; the rest, and they at the end, go to the global table.
+// They are parted among the lanes: where groups are few, the lanes of a warp would otherwise wait for each other at the
+// same accumulators.
 //
 // One loop takes the block's rows and then its shared slots, so that there is one copy of the search to compile.
 template <class P> static __device__ void aggregate_groups(const typename P::Params& p) {
     extern __shared__ u64 shared_slots[];
     u32 shared_count = (u32)p.shared_slots;
+    u32 part_count = shared_count >= 8 * SHARED_PARTS ? shared_count / SHARED_PARTS : (shared_count < 8 ? shared_count : 8);
+    u64* part = shared_slots;
+    if (shared_count) part += (threadIdx.x & (shared_count / part_count - 1)) * part_count * SLOT_WORDS(P);
     for (u32 s = threadIdx.x; s < shared_count; s += BLOCK) shared_slots[s * SLOT_WORDS(P)] = SLOT_EMPTY;
     __syncthreads();
 
@@ -235,8 +271,8 @@ template <class P> static __device__ void aggregate_groups(const typename P::Par
 #pragma unroll 1
         for (; global < 2 && slot == 0; global++) {
             bool made = false;
-            u64 mask = global ? p.slot_mask : shared_count - 1;
-            slot = find_slot<P>(global ? p.slots : shared_slots, mask, global ? (u32)mask + 1 : 8, key, hash, made);
+            u64 mask = global ? p.slot_mask : part_count - 1;
+            slot = find_slot<P>(global ? p.slots : part, mask, global ? (u32)mask + 1 : 8, key, hash, made);
             if (global && made) count_group(p.control, p.slot_mask);
         }
         if (slot) merge_slot<P>(slot, first_row, words);
@@ -301,6 +337,7 @@ template <class P> static __device__ void keep_strings(const typename P::Params&
     P::strings(p, slot + SLOT_HEAD, slot + SLOT_HEAD + P::KEY_WORDS);
 }
 template <class Params> static __device__ void keep_string(const Params& p, u64* word) {
+    if (word[1] & SHORT_STRING) return;
     Str s = string_of(word[0], word[1]);
     if (word[0] == 0 || s.length == 0) return;
     u64 at = atomicAdd(&p.control[CONTROL_BYTES], (u64)s.length);

@@ -17,7 +17,7 @@ const FIRST_SLOTS: usize = 4096;
 /// How much larger the next table is when one was too small.
 const GROWTH: usize = 16;
 /// Shared memory for the slots of one block, and the most slots there: enough for few groups at full occupancy.
-const SHARED_BYTES_MAX: usize = 24 * 1024;
+const SHARED_BYTES_MAX: usize = 32 * 1024;
 const SHARED_SLOTS_MAX: usize = 256;
 /// Blocks for each multiprocessor, in kernels whose blocks take many tiles.
 const BLOCKS_PER_SM: usize = 8;

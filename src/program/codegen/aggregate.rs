@@ -218,8 +218,8 @@ fn generate_keys(emitter: &mut Emitter, keys: &[Expr]) -> Result<(Vec<Key>, usiz
         let (ok, code) = (value.ok(), &value.code);
         match place.kind {
             Kind::Str => {
-                emitter.line(&format!("words[{}] = {ok} ? (u64){code}.data : 0;", place.at));
-                emitter.line(&format!("words[{}] = {ok} ? word_of({code}) : 0;", place.at + 1));
+                emitter.line(&format!("words[{}] = words[{}] = 0;", place.at, place.at + 1));
+                emitter.line(&format!("if ({ok}) put_key_string(words + {}, {code});", place.at));
             }
             Kind::I128 => {
                 emitter.line(&format!("words[{}] = {ok} ? (u64){code} : 0;", place.at));
@@ -241,11 +241,7 @@ fn generate_keys(emitter: &mut Emitter, keys: &[Expr]) -> Result<(Vec<Key>, usiz
     }
     for place in &places {
         if place.kind == Kind::Str {
-            emitter.line(&format!(
-                "hash = hash_string(hash, string_of(words[{}], words[{}]));",
-                place.at,
-                place.at + 1
-            ));
+            emitter.line(&format!("hash = hash_key_string(hash, words + {});", place.at));
         } else {
             for word in 0..words_of(place.kind) {
                 emitter.line(&format!("hash = hash_word(hash, words[{}]);", place.at + word));
@@ -262,7 +258,7 @@ fn generate_keys(emitter: &mut Emitter, keys: &[Expr]) -> Result<(Vec<Key>, usiz
     for place in &places {
         let (i, j) = (place.at, place.at + 1);
         let differs = match place.kind {
-            Kind::Str => format!("!equal(string_of(a[{i}], a[{j}]), string_of(b[{i}], b[{j}]))"),
+            Kind::Str => format!("!key_strings_equal(a + {i}, b + {i})"),
             Kind::I128 => format!("a[{i}] != b[{i}] || a[{j}] != b[{j}]"),
             _ => format!("a[{i}] != b[{i}]"),
         };
@@ -278,7 +274,7 @@ impl Key {
     fn load(&self, emitter: &mut Emitter) -> Value {
         let (i, j) = (self.at, self.at + 1);
         let code = match self.kind {
-            Kind::Str => format!("string_of(key[{i}], key[{j}])"),
+            Kind::Str => format!("key_string(key + {i})"),
             Kind::I128 => format!("narrow(Wide{{key[{i}], key[{j}]}})"),
             kind => from_word(kind, &format!("key[{i}]")),
         };
