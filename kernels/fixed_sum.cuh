@@ -23,7 +23,8 @@ DEVICE u64 special_of(f64 v) {
     return (bits_of(v) >> 63) ? SUM_NEGATIVE_INFINITY : SUM_POSITIVE_INFINITY;
 }
 
-DEVICE i128 to_fixed(f64 v, u32 exponent_max) {
+// Not inlined: its 128-bit shifts would be compiled again for every term of every sum.
+static __device__ __noinline__ i128 to_fixed(f64 v, u32 exponent_max) {
     u64 b = bits_of(v);
     u32 exponent = exponent_of(v);
     if (exponent == 0x7ff) return 0;

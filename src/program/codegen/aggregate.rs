@@ -164,12 +164,12 @@ pub(super) fn generate(
          static const int FLOAT_SUMS = {float_sums};\n    static const bool LOCKED = {locked};\n"
     ));
     // Grouping waits for atomics, not for loads: one row at a time, and many threads.
-    let items = if keys.is_empty() { items_for(&rest, words) } else { 1 };
+    let items = if keys.is_empty() { items_for(&rest, words + 4 * float_sums) } else { 1 };
     let template =
         if keys.is_empty() { format!("aggregate_one<P, {items}>") } else { "aggregate_groups<P>".into() };
     emitter.entry(ModuleOf::Input, "aggregate", template);
     if float_sums > 0 {
-        emitter.entry(ModuleOf::Input, "ranges", "exponent_ranges<P>");
+        emitter.entry(ModuleOf::Ranges, "ranges", "exponent_ranges<P>");
     }
     emitter.entry(ModuleOf::Output, "emit", "emit_groups<P>");
     emitter.entry(ModuleOf::Relief, "merge", "merge_table<P>");

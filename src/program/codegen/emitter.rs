@@ -163,8 +163,10 @@ pub enum ModuleOf {
     Input = 0,
     /// Writes what was gathered.
     Output = 1,
+    /// Reads the input before, for the exponents of float sums.
+    Ranges = 2,
     /// Serves runs that are short of memory.
-    Relief = 2,
+    Relief = 3,
 }
 
 /// Collects the source of a pipeline's modules.
@@ -175,7 +177,7 @@ pub struct Emitter {
     /// The members of `P`.
     pub functions: String,
     /// The entry points of each module, after `P`.
-    entries: [Vec<(&'static str, String)>; 3],
+    entries: [Vec<(&'static str, String)>; 4],
     params: Vec<(String, Param)>,
     pool: Vec<u8>,
     sites: Vec<String>,
@@ -191,7 +193,7 @@ impl Emitter {
             input: input.clone(),
             text: String::new(),
             functions: String::new(),
-            entries: [vec![], vec![], vec![]],
+            entries: [vec![], vec![], vec![], vec![]],
             params: vec![],
             pool: vec![],
             sites: vec![],

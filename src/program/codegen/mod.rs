@@ -60,7 +60,7 @@ pub enum CompiledSink {
         items: usize,
         outputs: Vec<OutputColumn>,
     },
-    /// Entry points `aggregate`, `ranges` (if `float_sums > 0`); `emit`; `merge`, `strings` (if `has_strings`).
+    /// Entry points `aggregate`; `emit`; `ranges` (if `float_sums > 0`); `merge`, `strings` (if `has_strings`).
     Aggregate {
         keyed: bool,
         slot_words: usize,
