@@ -1,6 +1,7 @@
 //! What a worker's thread owns for as long as one context lives, and what outlives it.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,7 +31,7 @@ pub(super) struct Engine {
     pub(super) kernels: LoadedKernels,
     pub(super) timeline: Timeline,
     /// Copies that may be running, oldest first, with the host memory that they read.
-    uploading: VecDeque<(Arc<Event>, PinnedLease)>,
+    uploading: VecDeque<(Rc<Event>, PinnedLease)>,
 }
 
 impl Engine {
@@ -55,9 +56,9 @@ impl Engine {
     }
 
     /// Keeps `memory` until everything that `stream` has to do so far is done.
-    pub(super) fn keep_until_copied(&mut self, memory: PinnedLease, event: Arc<Event>) -> Result<()> {
+    pub(super) fn keep_until_copied(&mut self, memory: PinnedLease, event: Rc<Event>) -> Result<()> {
         self.uploading.push_back((event, memory));
-        let bytes = |uploading: &VecDeque<(Arc<Event>, PinnedLease)>| -> usize {
+        let bytes = |uploading: &VecDeque<(Rc<Event>, PinnedLease)>| -> usize {
             uploading.iter().map(|(_, memory)| memory.len()).sum()
         };
         while bytes(&self.uploading) > UPLOADING_BYTES_MAX

@@ -1,5 +1,6 @@
 //! What an operator sees of a device.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::cancel::CancelToken;
@@ -27,7 +28,7 @@ pub struct Task<'a> {
     fault: Option<Error>,
     /// Chunks that the compute stream does not wait for yet, with the events behind their copies. They are kept here
     /// because their memory is freed in the order of the compute stream.
-    pub(super) in_flight: Vec<(Arc<Event>, DeviceChunk)>,
+    pub(super) in_flight: Vec<(Rc<Event>, DeviceChunk)>,
 }
 
 /// Which stream first uses an allocation.
@@ -78,7 +79,7 @@ impl<'a> Task<'a> {
             let buffer = task.allocate(bytes.len(), UsedBy::Compute)?;
             let mut memory = task.shared.pool.lease(bytes.len())?;
             memory.copy_from_slice(bytes);
-            let copied = Arc::new(Event::new(&task.engine.device)?);
+            let copied = Rc::new(Event::new(&task.engine.device)?);
             // SAFETY: `memory` is kept until the event behind the copy was reached; where a call between fails, the
             // engine waits for the stream before the memory is lent again.
             let enqueued = unsafe { buffer.upload(0, &memory, &task.engine.compute) }
@@ -138,7 +139,7 @@ impl<'a> Task<'a> {
         self.step(|task| {
             let (needed, others) = task.in_flight.drain(..).partition(|(_, chunk)| is_needed(chunk));
             task.in_flight = others;
-            let needed: Vec<(Arc<Event>, DeviceChunk)> = needed;
+            let needed: Vec<(Rc<Event>, DeviceChunk)> = needed;
             needed.iter().try_for_each(|(copied, _)| task.engine.compute.wait(copied))
         })
     }

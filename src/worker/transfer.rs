@@ -1,6 +1,7 @@
 //! Chunks up to the device and down from it.
 
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
@@ -41,8 +42,8 @@ impl Task<'_> {
                 }
             };
             task.stats.bytes_up += staged.bytes() as u64;
-            let copied = Arc::new(copied);
-            task.engine.keep_until_copied(staged.memory, Arc::clone(&copied))?;
+            let copied = Rc::new(copied);
+            task.engine.keep_until_copied(staged.memory, Rc::clone(&copied))?;
             let chunk = DeviceChunk::new(staged.schema, columns, staged.rows)?;
             task.in_flight.push((copied, chunk.clone()));
             Ok(chunk)

@@ -182,7 +182,10 @@ fn decimal_arithmetic() {
         pair.expressions(&each(&["d5", "d15"], &small), 0.0);
         let wide = ["{a} + {b}", "{a} - {b}", "{a} / nullif({b}, 0)", "{a} % nullif({b}, 0)"];
         pair.expressions(&each(&["d5", "d15", "d18"], &wide), 0.0);
-        pair.expressions(&each(&["d38"], &["-{a}", "abs({a})", "{a} % nullif({b}, 0)", "{a} < {b}", "{a} IS NULL"]), 0.0);
+        pair.expressions(
+            &each(&["d38"], &["-{a}", "abs({a})", "{a} % nullif({b}, 0)", "{a} < {b}", "{a} IS NULL"]),
+            0.0,
+        );
         pair.expressions(&each(&["d25"], &["{a} + {b}", "{a} - {b}", "{a} + d5_a", "d5_a * {a}"]), 0.0);
     }
 }

@@ -5,7 +5,8 @@ use arrow::datatypes::DataType;
 use crate::error::{Error, Result};
 use crate::program::expr::{BinaryOp, Expr};
 
-use super::emitter::{Emitter, I64_BOUND, I128_BOUND, Kind, Value, all_ok, ten_to, type_bound};
+use super::emitter::Emitter;
+use super::value::{I64_BOUND, I128_BOUND, Kind, Value, all_ok, ten_to, type_bound};
 
 impl Emitter {
     pub(super) fn arithmetic(&mut self, op: BinaryOp, expr: &Expr) -> Result<Value> {

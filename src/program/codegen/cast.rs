@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::program::expr::Expr;
 
 use super::arithmetic::decimal_constant;
-use super::emitter::{Emitter, I64_BOUND, Kind, Value, ten_to, type_bound};
+use super::emitter::Emitter;
+use super::value::{I64_BOUND, Kind, Value, ten_to, type_bound};
 
 impl Emitter {
     pub(super) fn cast(&mut self, expr: &Expr, safe: bool) -> Result<Value> {

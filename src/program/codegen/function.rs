@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::program::expr::{DatePart, Expr, Function};
 
 use super::cast::ticks_per_day;
-use super::emitter::{Emitter, I128_BOUND, Kind, Value, all_ok, type_bound};
+use super::emitter::Emitter;
+use super::value::{I128_BOUND, Kind, Value, all_ok, type_bound};
 
 impl Emitter {
     pub(super) fn call(&mut self, function: Function, expr: &Expr) -> Result<Value> {

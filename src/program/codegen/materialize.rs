@@ -6,7 +6,8 @@ use crate::column::Storage;
 use crate::error::{Error, Result};
 use crate::program::expr::Expr;
 
-use super::emitter::{Emitter, ModuleOf, Value};
+use super::emitter::{Emitter, ModuleOf};
+use super::value::Value;
 use super::{CompiledSink, OutputColumn, Param, generate_scan, items_for};
 
 pub(super) fn generate(
@@ -58,7 +59,7 @@ impl Emitter {
             Storage::I128 => format!("((Wide*){to})[out] = widen({code});"),
             Storage::Bytes | Storage::Dictionary { .. } => format!("((Str*){to})[out] = {code};"),
             storage => {
-                let kind = super::emitter::Kind::of(storage).name();
+                let kind = super::value::Kind::of(storage).name();
                 format!("(({kind}*){to})[out] = ({kind}){code};")
             }
         };

@@ -8,10 +8,13 @@ mod aggregate;
 mod arithmetic;
 mod cast;
 mod emitter;
+mod expression;
 mod function;
 mod materialize;
+mod param;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::fmt::Write as _;
 
@@ -21,6 +24,7 @@ use crate::error::{Error, Result};
 use super::expr::{Expr, Op};
 use super::pipeline::{Pipeline, Sink};
 use emitter::Emitter;
+pub use param::Param;
 
 /// Threads of a block; `BLOCK` in the device library.
 pub const BLOCK: usize = 256;
@@ -78,44 +82,6 @@ pub enum CompiledSink {
 pub struct OutputColumn {
     pub storage: Storage,
     pub nullable: bool,
-}
-
-/// One word of a kernel's parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Param {
-    /// Rows to read.
-    Rows,
-    /// The first of them in the chunk.
-    RowBegin,
-    /// The number of that row in the whole input.
-    FirstRow,
-    /// Address of the control block.
-    Control,
-    /// Address of the tiles of a prefix sum.
-    Tiles,
-    Slots,
-    SlotMask,
-    SharedSlots,
-    ExponentMax,
-    FirstRows,
-    Ranks,
-    FromSlots,
-    FromMask,
-    FromExponents,
-    Heap,
-    /// Addresses of an input column's parts; 0 where there is none.
-    Values(usize),
-    Validity(usize),
-    Offsets(usize),
-    DictionaryBytes(usize),
-    DictionaryOffsets(usize),
-    /// A constant.
-    Word(u64),
-    /// Address of a constant in the pool, by its offset.
-    Pool(usize),
-    /// Addresses of an output column's parts.
-    Output(usize),
-    OutputValidity(usize),
 }
 
 /// Generates the source for `pipeline`.
