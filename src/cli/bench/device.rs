@@ -140,11 +140,13 @@ fn text(report: &Report) -> String {
     let mut table = TextTable::new(header);
     let copied = report.copy.best_bytes_per_second;
     let blank = || "-".to_string();
+    // A rate of what took no real time says nothing.
+    let rate = |rate: String| if report.simulated { blank() } else { rate };
     table.row(vec![
         "copy".to_string(),
         human_bytes(report.copy.buffer_bytes),
         precise(minimum(&report.copy.copies_ms)),
-        gigabytes(copied),
+        rate(gigabytes(copied)),
         blank(),
         blank(),
         blank(),
@@ -159,8 +161,8 @@ fn text(report: &Report) -> String {
             format!("Q{}", query.query),
             human_bytes(query.column_bytes),
             precise(minimum(&query.kernel_ms)),
-            gigabytes(query.bytes_per_second),
-            if share.is_finite() { format!("{:.0} %", share * 100.0) } else { blank() },
+            rate(gigabytes(query.bytes_per_second)),
+            rate(format!("{:.0} %", share * 100.0)),
             milliseconds(minimum(&query.wall_ms)),
             query.kernels_launched.to_string(),
             compiled.to_string(),
