@@ -87,23 +87,24 @@ shutil.copyfileobj(lzma.open(sys.argv[1]), open(sys.argv[2], "wb"))' "$bundle/$n
     "$work/bin/swath" --version
 }
 
-# Prints where NVRTC lies, of no newer major version than the driver; nothing where the loader knows one.
+# Whether `swath doctor` has nothing to complain of.
+is_healthy() {
+    "$work/bin/swath" doctor --json 2>/dev/null |
+        python3 -c 'import json, sys; sys.exit(bool(json.load(sys.stdin)["problems"]))'
+}
+
+# Prints where an NVRTC lies that goes with the driver; nothing where swath finds one by itself, or none is right.
 find_nvrtc() {
-    local major versions version folder wheels
-    major=$(nvidia-smi 2>/dev/null | sed -n 's/.*CUDA Version: *\([0-9]*\).*/\1/p' | head -n 1)
-    versions="13 12"
-    [ "${major:-13}" -ge 13 ] || versions="12"
+    local wheels folder candidate
+    is_healthy && return
     wheels=$(python3 -c 'import os, sys
 for entry in sys.path:
     for name in ("cu13", "cuda_nvrtc"):
         print(os.path.join(entry, "nvidia", name, "lib"))')
-    for version in $versions; do
-        if ldconfig -p 2>/dev/null | grep -q "libnvrtc\.so\.$version "; then
-            return
-        fi
-        for folder in /usr/local/cuda/lib64 /usr/local/cuda*/lib64 $wheels; do
-            if [ -e "$folder/libnvrtc.so.$version" ]; then
-                echo "$folder/libnvrtc.so.$version"
+    for folder in /usr/local/cuda*/lib64 $wheels; do
+        for candidate in "$folder"/libnvrtc.so.1[23]; do
+            if [ -e "$candidate" ] && SWATH_NVRTC=$candidate is_healthy; then
+                echo "$candidate"
                 return
             fi
         done
@@ -150,7 +151,8 @@ test_module() {
 
 find_sanitizer() {
     local candidate
-    for candidate in compute-sanitizer /usr/local/cuda/bin/compute-sanitizer /usr/local/cuda*/bin/compute-sanitizer; do
+    for candidate in compute-sanitizer /usr/local/cuda*/bin/compute-sanitizer \
+        /usr/local/cuda*/compute-sanitizer/compute-sanitizer; do
         if command -v "$candidate"; then
             return
         fi
