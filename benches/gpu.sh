@@ -8,6 +8,7 @@
 #   GPU_SECONDS        time for everything; each step gets what is left (540)
 #   GPU_SCALE_FACTORS  of `swath bench tpch`, one after the other; the last is also that of `swath bench device` (1 10)
 #   GPU_QUERIES        queries of `swath bench tpch`, such as 1,6 (all)
+#   GPU_ITERATIONS     hot runs of each query of `swath bench tpch` (3)
 #   GPU_DATA           a folder with TPC-H data, or for it (made, and removed at the end)
 #   GPU_TESTS          modules of tests to run (operators differential tpch_device)
 set -uo pipefail
@@ -29,6 +30,8 @@ summary=$out/summary.txt
 : >"$log"
 : >"$summary"
 failures=0
+# Seconds kept for the last step, which puts the figures together.
+reserve=20
 
 # Kernels and data of this run alone: nothing is warm, and nothing stays.
 mkdir -p "$work/tmp" "$work/bin"
@@ -47,7 +50,7 @@ note() {
 # step NAME SECONDS COMMAND…: runs a program or one of the functions below for at most that long and within the time
 # left. What it prints goes to the log and to $work/step.txt, how it ended to the summary.
 step() {
-    local name=$1 limit=$2 left=$((seconds_max - SECONDS)) begin=$SECONDS code
+    local name=$1 limit=$2 left=$((seconds_max - reserve - SECONDS)) begin=$SECONDS code
     shift 2
     printf '\n==> %s\n' "$name" >>"$log"
     if [ "$left" -lt 5 ]; then
@@ -85,6 +88,24 @@ shutil.copyfileobj(lzma.open(sys.argv[1]), open(sys.argv[2], "wb"))' "$bundle/$n
         chmod +x "$work/bin/$name"
     done
     "$work/bin/swath" --version
+}
+
+# Whether `swath doctor` lists a device.
+has_device() {
+    "$work/bin/swath" doctor --json 2>/dev/null |
+        python3 -c 'import json, sys; sys.exit(not json.load(sys.stdin)["devices"])'
+}
+
+# Prints where a driver lies that has devices; nothing where swath finds one by itself, or there is none.
+find_driver() {
+    local folder
+    has_device && return
+    for folder in /usr/local/nvidia/lib64 /usr/local/nvidia/lib /usr/lib/x86_64-linux-gnu /usr/lib64 /usr/lib/wsl/lib; do
+        if [ -e "$folder/libcuda.so.1" ] && SWATH_DRIVER=$folder/libcuda.so.1 has_device; then
+            echo "$folder/libcuda.so.1"
+            return
+        fi
+    done
 }
 
 # Whether `swath doctor` has nothing to complain of.
@@ -176,7 +197,8 @@ bench_device() {
 }
 
 bench_tpch() {
-    local arguments=(--scale-factor "$1" --data "$data" --output "$out/tpch-sf$1.json")
+    local arguments=(--scale-factor "$1" --iterations "${GPU_ITERATIONS:-3}" --data "$data")
+    arguments+=(--output "$out/tpch-sf$1.json")
     [ -z "${GPU_QUERIES:-}" ] || arguments+=(--queries "$GPU_QUERIES")
     "$work/bin/swath" bench tpch "${arguments[@]}"
 }
@@ -212,6 +234,10 @@ rm -f "$out"/device.json "$out"/tpch-sf*.json
 say "Swath $commit, $date"
 # Without the programs or a device there is nothing to try.
 step "unpack" 60 unpack || exit 1
+if [ -z "${SWATH_DRIVER:-}" ]; then
+    found=$(find_driver)
+    [ -z "$found" ] || export SWATH_DRIVER=$found
+fi
 if [ -z "${SWATH_NVRTC:-}" ]; then
     found=$(find_nvrtc)
     [ -z "$found" ] || export SWATH_NVRTC=$found
@@ -248,9 +274,10 @@ step "bench device, scale factor $largest" 200 bench_device "$largest" && note
 for scale_factor in $scale_factors; do
     step "bench tpch, scale factor $scale_factor" 400 bench_tpch "$scale_factor" && note 50
 done
-if [ -n "$sanitizer" ] && [ $((seconds_max - SECONDS)) -gt 20 ]; then
+if [ -n "$sanitizer" ] && [ $((seconds_max - reserve - SECONDS)) -gt 20 ]; then
     step "compute-sanitizer racecheck" 60 sanitize racecheck
 fi
+reserve=0
 step "figures in one file" 30 collect && note
 
 if [ "$failures" -gt 0 ]; then
