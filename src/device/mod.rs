@@ -7,6 +7,7 @@
 //!
 //! There is no default stream and no current device here: both are arguments.
 
+mod bandwidth;
 mod buffer;
 mod compile;
 mod context;
@@ -17,6 +18,7 @@ mod module;
 mod probe;
 mod stream;
 
+pub use bandwidth::{CopyBandwidth, copy_bandwidth};
 pub use buffer::{DeviceBuffer, PinnedBuffer};
 pub use compile::{Architecture, Image, KernelSource, compile};
 pub use context::{Device, DeviceInfo, devices};

@@ -36,7 +36,7 @@ pub use explain::explain;
 pub use lower::{NodeNote, SMALL_SORT_ROWS};
 pub use placement::PlacementExec;
 pub use receipt::{QueryTimes, receipt};
-pub use resident::{PinReport, ResidentScanExec, pin, unpin};
+pub use resident::{PinReport, PinnedColumn, ResidentScanExec, pin, unpin};
 
 use datafusion::error::DataFusionError;
 

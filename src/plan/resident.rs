@@ -52,9 +52,19 @@ pub struct PinReport {
     pub rows: u64,
     /// Bytes of device memory that the table takes.
     pub bytes: u64,
+    /// What each column takes of them, in the table's order.
+    pub columns: Vec<PinnedColumn>,
     /// The device that holds it: `gpu:0`.
     pub device: String,
     pub elapsed: Duration,
+}
+
+/// A column of a pinned table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PinnedColumn {
+    pub name: String,
+    /// Bytes of device memory over all chunks: values, and where there are any validity, offsets and dictionary.
+    pub bytes: u64,
 }
 
 impl fmt::Display for PinReport {
@@ -124,12 +134,21 @@ pub async fn pin(engine: &Arc<Engine>, context: &SessionContext, table: &str) ->
         table: table.to_string(),
         rows: pinned.rows as u64,
         bytes: pinned.device_bytes as u64,
+        columns: pinned_columns(&loaded),
         device: engine.place(),
         elapsed: begin.elapsed(),
     };
     context.deregister_table(table).map_err(from_plan_error)?;
     context.register_table(table, Arc::new(pinned)).map_err(from_plan_error)?;
     Ok(report)
+}
+
+/// Adds up what each column takes.
+fn pinned_columns(table: &DeviceTable) -> Vec<PinnedColumn> {
+    let bytes =
+        |index: usize| table.chunks.iter().map(|chunk| chunk.columns[index].device_bytes() as u64).sum();
+    let fields = table.schema.fields().iter().enumerate();
+    fields.map(|(index, field)| PinnedColumn { name: field.name().clone(), bytes: bytes(index) }).collect()
 }
 
 /// Frees a pinned table's device memory; scans of it read the original source again.

@@ -256,7 +256,7 @@ impl Run {
 }
 
 impl DeviceWork {
-    fn of(receipt: &Receipt) -> Self {
+    pub(super) fn of(receipt: &Receipt) -> Self {
         DeviceWork {
             operators: receipt.device_operators().count(),
             bytes_up: receipt.totals.bytes_up,
@@ -289,7 +289,7 @@ async fn collect_peer(context: &SessionContext, text: &str) -> Result<PeerRows> 
 }
 
 /// Milliseconds that `work` took, and what it gave.
-async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(f64, T)> {
+pub(super) async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(f64, T)> {
     let started = Instant::now();
     let value = work.await?;
     Ok((milliseconds(started.elapsed()), value))

@@ -6,5 +6,6 @@ pub mod answer;
 pub mod bench;
 pub mod compare;
 pub mod generate;
+pub mod pinned;
 pub mod query;
 pub mod table;

@@ -337,6 +337,45 @@ fn bench_checks_every_answer() {
 }
 
 #[test]
+fn bench_of_the_device_compiles_once() {
+    let folder = folder();
+    let data =
+        crate::tpch_host::data().parent().expect("the folder of all scale factors").display().to_string();
+    let arguments =
+        ["bench", "device", "--scale-factor", "0.01", "--iterations", "2", "--output", "device.json"];
+    let arguments: Vec<&str> = arguments.into_iter().chain(["--data", &data]).collect();
+    let text = swath_on_simulator(folder.path(), &arguments).succeeded();
+    assert_names(&text, &["SIMULATED", "copy", "Q6", "Q1"]);
+    let json = fs::read_to_string(folder.path().join("device.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["simulated"], true);
+    assert!(report["copy"]["buffer_bytes"].as_u64() > Some(0), "{report}");
+    let rows = report["lineitem"]["rows"].as_u64().expect("a number");
+    // Decimals take 8 bytes each, a date 4, a string of one letter 5.
+    for (query, answered, row_bytes) in [(0, 1, 28), (1, 4, 46)] {
+        let query = &report["lineitem"]["queries"][query];
+        assert_eq!(query["rows"], answered, "{query}");
+        let bytes = query["column_bytes"].as_u64().expect("a number");
+        assert!((rows * row_bytes..rows * row_bytes + 1000).contains(&bytes), "{query}");
+        assert!(query["kernels_launched"].as_u64() > Some(0), "{query}");
+        assert!(query["cold"]["kernels_compiled"].as_u64() > Some(0), "{query}");
+        assert_eq!(query["kernels_compiled_later"], 0, "{query}");
+        assert_eq!(query["kernel_ms"].as_array().map(Vec::len), Some(2), "{query}");
+    }
+}
+
+#[test]
+fn bench_of_the_device_without_one_says_so() {
+    let folder = folder();
+    let mut bench = command(folder.path(), ["bench", "device", "--output", "device.json"]);
+    // Whatever the machine has, this is no driver.
+    bench.env("SWATH_DRIVER", folder.path().join("none.so"));
+    let error = Ran::of(bench.output().expect("the program starts")).failed();
+    assert_names(&error, &["no device can be measured", "none.so", "swath doctor"]);
+    assert!(!folder.path().join("device.json").exists());
+}
+
+#[test]
 fn bench_without_a_kept_answer_compares_with_datafusion() {
     let folder = folder();
     let arguments =

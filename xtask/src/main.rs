@@ -3,6 +3,7 @@
 //! They do their own set-up on a machine with Rust, a C++ compiler and Python, and say what is missing where
 //! something is.
 
+mod gpu;
 mod imports;
 mod nvrtc;
 mod python;
@@ -18,6 +19,7 @@ usage: cargo xtask <command>
   test            every test there is, with its set-up
   check-imports   the rules of what may import what
   nvrtc           compile the kernels that the last test run used with the real NVRTC
+  gpu-bundle      pack what a GPU machine needs to test and measure this build: [--profile NAME] [--output FOLDER]
 ";
 
 /// What a command says when it fails.
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         "test" => test::run(),
         "check-imports" => imports::run(),
         "nvrtc" => nvrtc::run(),
+        "gpu-bundle" => gpu::run(std::env::args().skip(2)),
         _ => Err(USAGE.to_string()),
     };
     match outcome {

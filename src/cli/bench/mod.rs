@@ -1,5 +1,6 @@
 //! `swath bench`: runs that are timed and checked.
 
+mod device;
 mod overhead;
 mod report;
 mod tpch;
@@ -16,11 +17,14 @@ pub(super) enum BenchCommand {
     Tpch(tpch::TpchBenchArguments),
     /// What a session costs over plain DataFusion on the host, and the time to the first row of SELECT 1.
     Overhead(overhead::OverheadArguments),
+    /// What a device gets of its memory's bandwidth: copies, and two queries over a table pinned there.
+    Device(device::DeviceBenchArguments),
 }
 
 pub(super) fn run(runtime: &Runtime, command: &BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Tpch(arguments) => runtime.block_on(until_interrupted(tpch::run(arguments))),
         BenchCommand::Overhead(arguments) => runtime.block_on(until_interrupted(overhead::run(arguments))),
+        BenchCommand::Device(arguments) => runtime.block_on(until_interrupted(device::run(arguments))),
     }
 }

@@ -1,0 +1,165 @@
+//! `cargo xtask gpu-bundle`: everything that a GPU machine needs to test and measure this build, in one folder.
+//!
+//! Such a machine may have no compiler and no network. The bundle holds `swath` and the integration tests as
+//! programs, and `benches/gpu.sh`, which runs them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::step::{cargo, run_program, shown, step, succeeds};
+use crate::{Outcome, root, target};
+
+/// The most that a bundle may hold, so that it travels easily.
+const BUNDLE_BYTES_MAX: u64 = 64 << 20;
+/// The programs by the names of their cargo targets.
+const PROGRAMS: [&str; 2] = ["swath", "suite"];
+const SCRIPT: &str = "benches/gpu.sh";
+
+const USAGE: &str = "usage: cargo xtask gpu-bundle [--profile NAME] [--output FOLDER]";
+
+struct Arguments {
+    profile: String,
+    folder: PathBuf,
+}
+
+/// Builds, packs, and says how to run the bundle.
+pub fn run(arguments: impl Iterator<Item = String>) -> Outcome {
+    let Arguments { profile, folder } = parse(arguments)?;
+    let built = step(&format!("build with profile {profile}"), || build(&profile))?;
+    step("pack", || {
+        fs::create_dir_all(&folder).map_err(|error| failed("make", &folder, &error))?;
+        for (name, program) in PROGRAMS.iter().zip(&built) {
+            pack(program, &folder.join(format!("{name}.xz")))?;
+        }
+        let script = folder.join("gpu.sh");
+        fs::copy(root().join(SCRIPT), &script).map_err(|error| failed("write", &script, &error))?;
+        let commit = folder.join("COMMIT");
+        fs::write(&commit, format!("{}\n", describe_commit()?))
+            .map_err(|error| failed("write", &commit, &error))
+    })?;
+    let bytes = check_size(&folder)?;
+    println!(
+        "\n{}: {:.1} MiB. On a machine with a GPU, its driver, NVRTC and python3:\n\n  OUT=gpu-results bash {}\n",
+        folder.display(),
+        bytes as f64 / (1 << 20) as f64,
+        folder.join("gpu.sh").display()
+    );
+    Ok(())
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Arguments> {
+    let mut parsed = Arguments { profile: "release".to_string(), folder: target().join("gpu") };
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next().ok_or(USAGE)?;
+        match argument.as_str() {
+            "--profile" => parsed.profile = value,
+            "--output" => parsed.folder = value.into(),
+            _ => return Err(USAGE.to_string()),
+        }
+    }
+    Ok(parsed)
+}
+
+/// Builds the programs; returns their paths, in the order of [`PROGRAMS`]. Cargo builds the binaries of a package
+/// with its integration tests.
+fn build(profile: &str) -> Outcome<Vec<PathBuf>> {
+    let mut command = cargo();
+    command.args(["test", "--package", "swath", "--test", "suite", "--no-run", "--profile", profile]);
+    command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let shown = shown(&command);
+    let output = command.output().map_err(|error| format!("`{shown}` did not start: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("`{shown}`: {}", output.status));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let find = |name: &&str| {
+        executable(&messages, name).ok_or_else(|| format!("`{shown}` names no program of target '{name}'"))
+    };
+    PROGRAMS.iter().map(find).collect()
+}
+
+/// Finds the program of a target among cargo's messages, one JSON object on each line.
+fn executable(messages: &str, target: &str) -> Option<PathBuf> {
+    let name = format!("\"name\":\"{target}\"");
+    let key = "\"executable\":\"";
+    messages.lines().filter(|line| line.contains(&name)).find_map(|line| {
+        let value = &line[line.find(key)? + key.len()..];
+        Some(PathBuf::from(&value[..value.find('"')?]))
+    })
+}
+
+/// Compresses a program without its symbols.
+fn pack(program: &Path, packed: &Path) -> Outcome {
+    let stripped = packed.with_extension("");
+    fs::copy(program, &stripped).map_err(|error| failed("write", &stripped, &error))?;
+    // Symbols only make the bundle larger.
+    if succeeds(Command::new("strip").arg("--version")) {
+        run_program(Command::new("strip").arg("--strip-all").arg(&stripped))?;
+    }
+    if succeeds(Command::new("xz").arg("--version")) {
+        return run_program(Command::new("xz").args(["-9", "--threads=0", "--force"]).arg(&stripped));
+    }
+    let script = "import lzma, shutil, sys\n\
+                  with open(sys.argv[1], 'rb') as program, lzma.open(sys.argv[2], 'w', preset=9) as packed:\n    \
+                  shutil.copyfileobj(program, packed)";
+    run_program(Command::new("python3").args(["-c", script]).arg(&stripped).arg(packed))?;
+    fs::remove_file(&stripped).map_err(|error| failed("remove", &stripped, &error))
+}
+
+/// The commit, marked where the working tree differs from it.
+fn describe_commit() -> Outcome<String> {
+    let mut git = Command::new("git");
+    git.current_dir(root()).args(["describe", "--always", "--abbrev=7", "--exclude=*", "--dirty"]);
+    let output = git.output().map_err(|error| format!("git did not start: {error}"))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_string()),
+        false => Ok("unknown".to_string()),
+    }
+}
+
+fn check_size(folder: &Path) -> Outcome<u64> {
+    let entries = fs::read_dir(folder).map_err(|error| failed("list", folder, &error))?;
+    let mut bytes = 0;
+    for entry in entries {
+        let size =
+            entry.and_then(|entry| entry.metadata()).map_err(|error| failed("list", folder, &error))?;
+        bytes += size.len();
+    }
+    match bytes <= BUNDLE_BYTES_MAX {
+        true => Ok(bytes),
+        false => Err(format!(
+            "'{}' holds {bytes} bytes, more than the {BUNDLE_BYTES_MAX} that may travel",
+            folder.display()
+        )),
+    }
+}
+
+fn failed(verb: &str, path: &Path, error: &std::io::Error) -> String {
+    format!("cannot {verb} '{}': {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_programs_among_messages() {
+        let messages = r#"
+{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"swath"},"executable":null}
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"swath"},"executable":"/t/release/swath","fresh":true}
+{"reason":"compiler-artifact","target":{"kind":["test"],"name":"suite"},"executable":"/t/release/deps/suite-0a","fresh":true}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages, "swath"), Some("/t/release/swath".into()));
+        assert_eq!(executable(messages, "suite"), Some("/t/release/deps/suite-0a".into()));
+        assert_eq!(executable(messages, "xtask"), None);
+    }
+
+    #[test]
+    fn takes_a_profile_and_a_folder() {
+        let given = ["--profile", "dev", "--output", "there"].map(String::from);
+        let parsed = parse(given.into_iter()).expect("parses");
+        assert_eq!((parsed.profile.as_str(), parsed.folder.as_path()), ("dev", Path::new("there")));
+        assert!(parse(["--fast".to_string()].into_iter()).is_err());
+    }
+}
