@@ -53,6 +53,7 @@ step() {
     local name=$1 limit=$2 left=$((seconds_max - reserve - SECONDS)) begin=$SECONDS code
     shift 2
     printf '\n==> %s\n' "$name" >>"$log"
+    : >"$work/step.txt"
     if [ "$left" -lt 5 ]; then
         failures=$((failures + 1))
         say "FAIL  $name: no time is left"
