@@ -82,6 +82,11 @@ impl KernelCache {
         Ok(found)
     }
 
+    /// Whether an entry for `source` is there; it may yet prove damaged.
+    pub fn contains(&self, source: &KernelSource, architecture: Architecture) -> bool {
+        matches!(self.path(source, architecture), Ok(Some(path)) if path.exists())
+    }
+
     /// Compiles `source` whatever the folder holds, and keeps the result: for an entry that the driver refused.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use super::chain::DevicePlan;
 use super::placement::PlacementRule;
 use super::to_plan_error;
 use crate::config::{Config, Fallback, Placement};
-use crate::device;
+use crate::device::{self, KernelSource};
 use crate::error::Result;
 use crate::program::CompiledPipeline;
 use crate::worker::{Worker, Workers};
@@ -82,10 +82,17 @@ impl Engine {
         self.worker().map(|worker| worker.info().name.clone())
     }
 
-    /// Whether the kernels of `plan` have all run before in this process.
-    pub fn has_run(&self, plan: &DevicePlan) -> bool {
+    /// Whether the kernels of `plan` are compiled: they ran before in this process, or another kept them on disk.
+    pub fn is_compiled(&self, plan: &DevicePlan) -> bool {
         let kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
-        plan.stages.iter().all(|stage| matches!(kernels.get(&source_hash(stage)), Some(KernelHistory::Ran)))
+        plan.stages.iter().all(|stage| {
+            matches!(kernels.get(&source_hash(stage)), Some(KernelHistory::Ran)) || self.is_kept(stage)
+        })
+    }
+
+    fn is_kept(&self, stage: &CompiledPipeline) -> bool {
+        let Some((worker, module)) = self.worker().zip(stage.modules.first()) else { return false };
+        worker.is_kept(&KernelSource::new("placement", module.source.clone(), vec![]))
     }
 
     /// Returns the seconds lost so far for want of the kernels of `plan`.

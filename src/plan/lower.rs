@@ -315,7 +315,7 @@ impl Lowering<'_> {
             input: chain.input,
             row_bytes_in: row_bytes(plan.input.fields()),
             resident: resident_scan(&chain.leaf).is_some_and(|scan| scan.is_loaded()),
-            compiled: self.engine.has_run(&plan),
+            compiled: self.engine.is_compiled(&plan),
             missed_s: self.engine.missed_seconds(&plan),
             chunk_bytes: self.options.chunk_bytes_target as f64,
             steps: chain.steps.iter().map(|step| step.size.clone()).collect(),

@@ -16,7 +16,7 @@ use super::engine::{Engine, EngineSlot, Shared};
 use super::residents::ResidentInfo;
 use super::task::Task;
 use crate::config::Config;
-use crate::device::DeviceInfo;
+use crate::device::{DeviceInfo, KernelSource};
 use crate::memory::PinnedPool;
 use crate::{Error, Result};
 
@@ -134,6 +134,11 @@ impl Worker {
     /// Counts the contexts that the worker lost: rises by one with each fault, and buffers from before are lost.
     pub fn generation(&self) -> u64 {
         self.shared.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether `source` was compiled for this device before, by this process or another, and is kept on disk.
+    pub fn is_kept(&self, source: &KernelSource) -> bool {
+        self.shared.cache.contains(source, self.shared.info.architecture)
     }
 
     /// Returns what last kept the kernel cache on disk from working, if anything did.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::simulator::kernel_folder;
 use arrow::array::{
     ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray, StringArray, StringViewArray,
 };
@@ -22,6 +23,8 @@ struct Fixture {
     simulator: cudasim::Simulator,
     engine: Arc<Engine>,
     context: SessionContext,
+    /// The kernels of this fixture alone, where costs decide: what another test compiled would count.
+    _kernels: Option<tempfile::TempDir>,
 }
 
 const ROWS: i64 = 20_000;
@@ -33,16 +36,22 @@ impl Fixture {
     }
 
     fn with(config: Config) -> Fixture {
+        crate::simulator::use_device();
+        let kernels = (config.placement == Placement::Auto).then(|| tempfile::tempdir().expect("a folder"));
+        let cache_dir = kernels.as_ref().map_or_else(kernel_folder, |folder| folder.path().to_path_buf());
+        Fixture::over(Config { cache_dir: Some(cache_dir), ..config }, kernels)
+    }
+
+    fn over(config: Config, kernels: Option<tempfile::TempDir>) -> Fixture {
         let simulator = crate::simulator::simulator();
-        let cache_dir = Some(std::env::temp_dir().join("swath-test-kernels"));
-        let engine = Engine::start(&Config { cache_dir, ..config }).expect("starts");
+        let engine = Engine::start(&config).expect("starts");
         assert_eq!(engine.absence(), None);
         let session = SessionConfig::new().with_target_partitions(PARTITIONS).with_batch_size(1000);
         let builder = SessionStateBuilder::new().with_config(session).with_default_features();
         let context = SessionContext::new_with_state(plan::install(builder, engine.clone()).build());
         context.register_table("t", table(ROWS)).expect("registers");
         context.register_table("nothing", table(0)).expect("registers");
-        Fixture { simulator, engine, context }
+        Fixture { simulator, engine, context, _kernels: kernels }
     }
 
     async fn plan(&self, sql: &str) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
@@ -351,6 +360,13 @@ async fn auto_compiles_what_comes_again_and_again() {
     }
     let (_, receipt) = fixture.run(sql).await.expect("runs");
     assert!(receipt.totals.kernels_launched > 0, "{receipt}");
+    // What is kept on disk need not be compiled by another engine either.
+    let config = Config { cache_dir: fixture.engine.config().cache_dir.clone(), ..Config::default() };
+    let other = Fixture::over(config, None);
+    let table = fixture.context.table_provider("p").await.expect("is there");
+    other.context.register_table("p", table).expect("registers");
+    other.set("datafusion.execution.target_partitions", "1").await;
+    assert_eq!(device_nodes(&other.plan(sql).await.expect("plans")), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
