@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::print;
 use crate::error::{Error, Result};
 use crate::tpch::generate::{Stop, generate};
 use crate::tpch::table;
@@ -28,8 +29,7 @@ pub(super) struct TpchArguments {
 pub(super) async fn run(command: &GenerateCommand) -> Result<()> {
     let GenerateCommand::Tpch(arguments) = command;
     let folder = tpch_data(&arguments.data, arguments.scale_factor).await?;
-    println!("{}", folder.display());
-    Ok(())
+    print(&format!("{}\n", folder.display()))
 }
 
 /// Generates what is missing of a scale factor, and returns its folder. Dropping the future stops the work.

@@ -12,6 +12,7 @@ mod output;
 mod shell;
 mod sql;
 
+use std::fmt;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
 use std::process::ExitCode;
@@ -99,20 +100,23 @@ async fn until_interrupted<T>(work: impl Future<Output = Result<T>>) -> Result<T
 }
 
 fn report(error: &Error) -> ExitCode {
-    let mut stderr = io::stderr().lock();
-    // There is nowhere left to say that standard error is closed.
     if error.is_cancelled() {
-        let _ = writeln!(stderr, "cancelled");
+        note("cancelled");
         return ExitCode::from(130);
     }
     if error.is_bug() {
         let detail = last_panic_if_any().unwrap_or_else(|| error.to_string());
-        let _ =
-            writeln!(stderr, "error: internal error: {detail}\nThis is a bug in swath; please report it.");
+        note(format!("error: internal error: {detail}\nThis is a bug in swath; please report it."));
         return ExitCode::from(70);
     }
-    let _ = writeln!(stderr, "error: {error}");
+    note(format!("error: {error}"));
     ExitCode::FAILURE
+}
+
+/// Writes a line to standard error. Where that is closed or full there is nowhere left to say so, and the work that
+/// the line is about is not lost with it.
+fn note(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Writes to standard output. A reader that went away, as in `swath … | head`, ends the program quietly.

@@ -8,14 +8,14 @@ use std::time::Instant;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::history::DefaultHistory;
-use rustyline::{Context, Editor, Helper, Highlighter, Hinter, Validator};
+use rustyline::{CompletionType, Context, Editor, Helper, Highlighter, Hinter, Validator};
 use tokio::runtime::Runtime;
 
 use super::output::{self, OutputFormat, Target};
 use super::sql::{self, ReceiptFormat, SqlArguments};
-use super::{print, until_interrupted};
+use super::{note, print, until_interrupted};
 use crate::error::{Error, Result};
-use crate::session::{Session, split_statements};
+use crate::session::{Session, ends_statement, split_statements};
 
 const HELP: &str = "\
 Statements end with a semicolon and may span lines.
@@ -105,7 +105,9 @@ pub(super) fn run(runtime: &Runtime, arguments: &SqlArguments) -> Result<()> {
     let session = runtime.block_on(until_interrupted(arguments.session.open()))?;
     let mut shell = Shell { session: Arc::new(session), format, receipt: arguments.receipt, timing: true };
     let terminal = |error: ReadlineError| Error::io(format!("the terminal failed: {error}"));
-    let mut editor: Editor<Names, DefaultHistory> = Editor::new().map_err(terminal)?;
+    // As shells do: what is common to all names, then a list of them.
+    let completion = rustyline::Config::builder().completion_type(CompletionType::List).build();
+    let mut editor: Editor<Names, DefaultHistory> = Editor::with_config(completion).map_err(terminal)?;
     let history = history_path();
     if let Some(path) = &history {
         // The first run has none, and a shell without its history still works.
@@ -124,7 +126,7 @@ pub(super) fn run(runtime: &Runtime, arguments: &SqlArguments) -> Result<()> {
                     continue;
                 }
                 let command = entered.starts_with('.');
-                if !command && !entered.ends_with(';') {
+                if !command && !ends_statement(entered) {
                     continue;
                 }
                 // Too long a line or a full disk costs the history, not the session.
@@ -137,8 +139,8 @@ pub(super) fn run(runtime: &Runtime, arguments: &SqlArguments) -> Result<()> {
                 match outcome {
                     Ok(true) => {}
                     Ok(false) => break,
-                    Err(error) if error.is_cancelled() => eprintln!("cancelled"),
-                    Err(error) => eprintln!("error: {error}"),
+                    Err(error) if error.is_cancelled() => note("cancelled"),
+                    Err(error) => note(format!("error: {error}")),
                 }
             }
             Err(ReadlineError::Interrupted) => pending.clear(),
@@ -149,7 +151,7 @@ pub(super) fn run(runtime: &Runtime, arguments: &SqlArguments) -> Result<()> {
     if let Some(path) = &history {
         let saved = path.parent().map(std::fs::create_dir_all).unwrap_or(Ok(()));
         if let Err(error) = saved.map_err(ReadlineError::Io).and_then(|()| editor.save_history(path)) {
-            eprintln!("warning: cannot save the history in '{}': {error}", path.display());
+            note(format!("warning: cannot save the history in '{}': {error}", path.display()));
         }
     }
     Ok(())
@@ -175,7 +177,7 @@ impl Shell {
             let has_rows = !frame.schema().fields().is_empty();
             let (rows, receipt) = output::write(frame, self.format, Target::Stdout).await?;
             if self.timing && has_rows {
-                eprintln!("{rows} rows in {:.3} s", started.elapsed().as_secs_f64());
+                note(format!("{rows} rows in {:.3} s", started.elapsed().as_secs_f64()));
             }
             sql::print_warnings(&self.session, &receipt);
             if let Some(format) = self.receipt {
@@ -193,7 +195,7 @@ impl Shell {
             ".quit" | ".exit" | ".q" => return Ok(false),
             ".help" => print(HELP)?,
             ".tables" => print(&lines(&self.session.table_names()))?,
-            ".columns" => print(&lines(&runtime.block_on(self.session.column_names(rest))))?,
+            ".columns" => print(&lines(&runtime.block_on(self.session.column_names(rest))?))?,
             ".explain" => {
                 let explained = async { self.session.sql(rest).await?.explain().await };
                 print(&runtime.block_on(until_interrupted(explained))?)?;
@@ -209,7 +211,8 @@ impl Shell {
     async fn names(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = KEYWORDS.iter().map(|keyword| keyword.to_string()).collect();
         for table in self.session.table_names() {
-            names.extend(self.session.column_names(&table).await);
+            // A table of another schema than the default one offers its name alone.
+            names.extend(self.session.column_names(&table).await.into_iter().flatten());
             names.insert(table);
         }
         names

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::arguments::SessionArguments;
+use super::note;
 use super::output::{self, OutputFile, OutputFormat, Target};
 use crate::config::Fallback;
 use crate::error::{Error, Result};
@@ -120,7 +121,7 @@ async fn run_statement(
 pub(super) fn print_warnings(session: &Session, receipt: &Receipt) {
     if session.fallback() == Fallback::Warn {
         for warning in receipt.warnings() {
-            eprintln!("warning: {warning}");
+            note(format!("warning: {warning}"));
         }
     }
 }
@@ -128,10 +129,10 @@ pub(super) fn print_warnings(session: &Session, receipt: &Receipt) {
 /// Prints a receipt to standard error.
 pub(super) fn print_receipt(receipt: &Receipt, format: ReceiptFormat) -> Result<()> {
     match format {
-        ReceiptFormat::Text => eprint!("{receipt}"),
+        ReceiptFormat::Text => note(receipt.to_string().trim_end()),
         ReceiptFormat::Json => {
             let text = serde_json::to_string(receipt).map_err(|error| Error::bug(error.to_string()))?;
-            eprintln!("{text}");
+            note(text);
         }
     }
     Ok(())

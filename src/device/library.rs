@@ -4,6 +4,7 @@
 //! the loader then answers later requests for the same SONAME with them.
 
 use std::env;
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -224,8 +225,11 @@ fn open_builtins(nvrtc: &Path) {
 
 fn open(path: &Path) -> Result<&'static Library> {
     // SAFETY: runs the library's initialisers; the user named it, or it lies where NVRTC is installed.
-    let library = unsafe { Library::new(path) }
-        .map_err(|error| Error::user(format!("cannot load '{}': {error}", path.display())))?;
+    let library = unsafe { Library::new(path) }.map_err(|error| {
+        // The loader's own words come as the source.
+        let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        Error::user(format!("cannot load '{}': {cause}", path.display()))
+    })?;
     Ok(Box::leak(Box::new(library)))
 }
 

@@ -1,13 +1,13 @@
 //! The devices of a process, as placement sees them, and the options of a session.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::common::config::{ConfigExtension, ConfigOptions};
-use datafusion::common::extensions_options;
-use datafusion::error::{DataFusionError, Result as PlanResult};
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
+use datafusion::error::Result as PlanResult;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionConfig;
 
@@ -16,7 +16,7 @@ use super::placement::PlacementRule;
 use super::to_plan_error;
 use crate::config::{Config, Fallback, Placement};
 use crate::device::{self, KernelSource};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::program::CompiledPipeline;
 use crate::worker::{Worker, Workers};
 
@@ -151,17 +151,28 @@ fn start_workers(config: &Config) -> Result<Workers, String> {
     Workers::start(&[first], config).map_err(|error| error.to_string())
 }
 
-extensions_options! {
-    /// The options under `swath.` in SQL.
-    pub struct SwathOptions {
-        /// Where operators run: auto, device or host.
-        pub placement: Placement, default = Placement::Auto
-        /// What running on the CPU instead of a device does: allow, warn or error.
-        pub fallback: Fallback, default = Fallback::Allow
-        /// Bytes of input gathered on the host before a chunk is sent to a device.
-        pub chunk_bytes_target: usize, default = 64 << 20
-        /// Bytes of device memory that may be used per device; 0 means 90 % of what was free. Fixed when the session starts.
-        pub device_memory_limit: u64, default = 0
+/// The options under `swath.` in SQL.
+#[derive(Clone, Debug)]
+pub struct SwathOptions {
+    /// Where operators run.
+    pub placement: Placement,
+    /// What running on the CPU instead of a device does.
+    pub fallback: Fallback,
+    /// Bytes of input gathered on the host before a chunk is sent to a device.
+    pub chunk_bytes_target: usize,
+    /// Bytes of device memory that may be used per device; 0 means 90 % of what was free. Fixed when the session
+    /// starts.
+    pub device_memory_limit: u64,
+}
+
+impl Default for SwathOptions {
+    fn default() -> Self {
+        SwathOptions {
+            placement: Placement::default(),
+            fallback: Fallback::default(),
+            chunk_bytes_target: 64 << 20,
+            device_memory_limit: 0,
+        }
     }
 }
 
@@ -169,11 +180,67 @@ impl ConfigExtension for SwathOptions {
     const PREFIX: &'static str = "swath";
 }
 
-datafusion::common::config_field!(Placement, value => parse_option(value)?);
-datafusion::common::config_field!(Fallback, value => parse_option(value)?);
+impl ExtensionOptions for SwathOptions {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
 
-fn parse_option<T: std::str::FromStr<Err = crate::Error>>(value: &str) -> PlanResult<T, DataFusionError> {
-    value.trim().parse().map_err(to_plan_error)
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(self.clone())
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> PlanResult<()> {
+        match key {
+            "placement" => self.placement = value.trim().parse().map_err(to_plan_error)?,
+            "fallback" => self.fallback = value.trim().parse().map_err(to_plan_error)?,
+            "chunk_bytes_target" => match value.trim().parse() {
+                Ok(bytes) if bytes > 0 => self.chunk_bytes_target = bytes,
+                _ => {
+                    let message = format!("'{value}' is not a value of swath.{key}; use a number of bytes");
+                    return Err(to_plan_error(Error::user(message)));
+                }
+            },
+            "device_memory_limit" => {
+                return Err(to_plan_error(Error::user(
+                    "swath.device_memory_limit is fixed when the session starts: give --device-memory-limit to \
+                     `swath`, or set it in the Config",
+                )));
+            }
+            _ => return Err(to_plan_error(Error::user(format!("there is no option 'swath.{key}'")))),
+        }
+        Ok(())
+    }
+
+    /// With the prefix, which is how `SHOW` looks for them.
+    fn entries(&self) -> Vec<ConfigEntry> {
+        let entry = |key: &str, value: String, description| ConfigEntry {
+            key: format!("swath.{key}"),
+            value: Some(value),
+            description,
+        };
+        vec![
+            entry("placement", self.placement.to_string(), "Where operators run: auto, device or host."),
+            entry(
+                "fallback",
+                self.fallback.to_string(),
+                "What running on the CPU instead of a device does: allow, warn or error.",
+            ),
+            entry(
+                "chunk_bytes_target",
+                self.chunk_bytes_target.to_string(),
+                "Bytes of input gathered on the host before a chunk is sent to a device.",
+            ),
+            entry(
+                "device_memory_limit",
+                self.device_memory_limit.to_string(),
+                "Bytes of memory to use on each device; 0 means 90 % of what was free. Fixed for a session.",
+            ),
+        ]
+    }
 }
 
 impl SwathOptions {

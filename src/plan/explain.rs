@@ -17,12 +17,17 @@ pub fn explain(plan: &Arc<dyn ExecutionPlan>, engine: &Engine) -> String {
         Some(placed) => (placed.input(), placed.notes(), placed.fallbacks()),
         None => (plan, [].as_slice(), [].as_slice()),
     };
+    let unplaced = match (notes, engine.worker()) {
+        ([], None) => Some("there is no device"),
+        ([], Some(_)) if fallbacks.is_empty() => Some("swath.placement = host"),
+        _ => None,
+    };
     let mut text = match (engine.worker(), engine.absence()) {
         (Some(worker), _) => format!("device: {} {}\n", engine.place(), worker.info().name),
         (None, reason) => format!("device: none ({})\n", reason.unwrap_or("none was started")),
     };
     let mut notes = notes.iter();
-    node(plan, 0, &mut notes, &mut text);
+    node(plan, 0, &mut notes, unplaced, &mut text);
     for fallback in fallbacks {
         let _ = writeln!(text, "falls back: {}: {}", fallback.operator, fallback.reason);
     }
@@ -33,6 +38,7 @@ fn node(
     plan: &Arc<dyn ExecutionPlan>,
     depth: usize,
     notes: &mut std::slice::Iter<'_, NodeNote>,
+    unplaced: Option<&str>,
     text: &mut String,
 ) {
     let note = notes.next().cloned().unwrap_or_default();
@@ -55,10 +61,20 @@ fn node(
         (Some(device), Some(host)) => format!("device {}, host {}; ", Seconds(device), Seconds(host)),
         _ => String::new(),
     };
-    if !costs.is_empty() || !note.reason.is_empty() {
-        let _ = writeln!(text, "{margin}{indent}    ({costs}{})", note.reason);
-    }
+    let reason = match note.reason.as_str() {
+        "" => unplaced.unwrap_or_else(|| hosts_part(plan)),
+        reason => reason,
+    };
+    let _ = writeln!(text, "{margin}{indent}    ({costs}{reason})");
     for child in plan.children() {
-        node(child, depth + 1, notes, text);
+        node(child, depth + 1, notes, unplaced, text);
+    }
+}
+
+/// Why a node that placement has nothing to say of is on the CPU.
+fn hosts_part(plan: &Arc<dyn ExecutionPlan>) -> &'static str {
+    match plan.children().is_empty() {
+        true => "reading is the host's part",
+        false => "hands rows on: the host's part",
     }
 }

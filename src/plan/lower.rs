@@ -13,11 +13,11 @@
 //!
 //! # What counts as a fallback
 //!
-//! Under `swath.placement = device`: a filter, projection, aggregate, join, window or sort that stays on the CPU
-//! because it has no device form. Not: reading and decoding, exchanges, unions, limits and the final result, which are
-//! the host's part; choosing and renaming columns, which moves nothing; and sorts of an aggregate's result or of at
-//! most [`SMALL_SORT_ROWS`] rows, which cost less than a launch would save. Under `auto`, staying on the CPU is a
-//! choice and no fallback.
+//! Under `swath.placement = device`: a filter, projection, aggregate, join, window, sort or any other operator that
+//! stays on the CPU because it has no device form. Not: reading and decoding, exchanges, unions, limits and the final
+//! result, which are the host's part; choosing and renaming columns, which moves nothing; and sorts of an aggregate's
+//! result or of at most [`SMALL_SORT_ROWS`] rows, which cost less than a launch would save. Under `auto`, staying on
+//! the CPU is a choice and no fallback.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::partial_sort::PartialSortExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
@@ -43,7 +45,7 @@ use super::cost::{
 };
 use super::device_exec::DeviceExec;
 use super::engine::{Engine, SwathOptions};
-use super::resident::resident_scan;
+use super::resident::{ResidentScanExec, resident_scan};
 use crate::config::Placement;
 use crate::error::{Error, Result};
 use crate::observe::FallbackReceipt;
@@ -194,6 +196,7 @@ impl Lowering<'_> {
     fn visit(&mut self, node: &Arc<dyn ExecutionPlan>, need: Need) -> PlanResult<Visited> {
         // The recursive part of a recursive query is run again and again with another input put into it.
         if node.name() == "RecursiveQueryExec" {
+            self.stays(node, &Error::unsupported("no device form of recursive queries"));
             return Ok(Visited::Plan(node.clone()));
         }
         if is_exchange(node) {
@@ -413,11 +416,7 @@ impl Lowering<'_> {
     }
 
     fn note_host_operator(&mut self, host: &Arc<dyn ExecutionPlan>) {
-        let name = host.name();
-        let sorts = matches!(name, "SortExec" | "PartialSortExec");
-        let works =
-            matches!(name, "WindowAggExec" | "BoundedWindowAggExec" | "PartitionedTopKExec" | "UnnestExec");
-        if sorts {
+        if host.is::<SortExec>() || host.is::<PartialSortExec>() {
             let rows = only_child(host).map(|child| self.estimate(child));
             let of_groups = only_child(host).is_ok_and(is_aggregate_result);
             match rows {
@@ -435,9 +434,9 @@ impl Lowering<'_> {
                 }
                 _ => self.stays(host, &Error::unsupported("no device form of sorts")),
             }
-        } else if name.ends_with("JoinExec") {
+        } else if host.name().ends_with("JoinExec") {
             self.stays(host, &Error::unsupported("no device form of joins"));
-        } else if works {
+        } else if !is_hosts_part(host) {
             self.stays(host, &Error::unsupported("no device form of this operator"));
         }
     }
@@ -520,6 +519,31 @@ fn is_exchange(node: &Arc<dyn ExecutionPlan>) -> bool {
     #[allow(deprecated)] // DataFusion plans none itself any more; others may.
     let coalesces_batches = node.is::<datafusion::physical_plan::coalesce_batches::CoalesceBatchesExec>();
     (coalesces_batches || node.is::<CoalescePartitionsExec>()) && node.fetch().is_none()
+}
+
+/// Whether the work of `node` is the host's wherever the rest runs: reading, writing, and handing rows on.
+fn is_hosts_part(node: &Arc<dyn ExecutionPlan>) -> bool {
+    const HANDS_ON: [&str; 12] = [
+        "AnalyzeExec",
+        "BufferExec",
+        "CooperativeExec",
+        "DataSinkExec",
+        "ExplainExec",
+        "GlobalLimitExec",
+        "InterleaveExec",
+        "LocalLimitExec",
+        "OutputRequirementExec",
+        "ScalarSubqueryExec",
+        "SortPreservingMergeExec",
+        "UnionExec",
+    ];
+    // A leaf reads. What is an exchange but for an order or a limit that it keeps still is one.
+    node.children().is_empty()
+        || node.is::<ResidentScanExec>()
+        || HANDS_ON.contains(&node.name())
+        || node.is::<RepartitionExec>()
+        || node.is::<CoalescePartitionsExec>()
+        || node.name() == "CoalesceBatchesExec"
 }
 
 /// Whether the rows of `node` are the groups of an aggregate, or some of them.

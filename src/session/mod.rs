@@ -20,7 +20,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::TableReference;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::logical_expr::{ExplainFormat, LogicalPlan};
+use datafusion::logical_expr::{ExplainFormat, LogicalPlan, Statement};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 
 use crate::config::{Config, Fallback};
@@ -30,7 +30,7 @@ use crate::observe::receipt::human_bytes;
 use crate::plan;
 
 pub use frame::{Frame, QueryResult, ResultStream};
-pub use statement::split as split_statements;
+pub use statement::{ends_statement, split as split_statements};
 pub use table::{Compression, Format, TableOptions, TableSource};
 
 use frame::Origin;
@@ -137,7 +137,20 @@ impl Session {
             let placed = self.frame(text, inner, started).explain().await?;
             return Ok(Frame::ready(text_rows("plan", placed.lines())?));
         }
-        let data_frame = self.context.execute_logical_plan(plan).await.map_err(error::translate)?;
+        let setting = match &plan {
+            LogicalPlan::Statement(Statement::SetVariable(set)) => {
+                self.check_option(&set.variable)?;
+                Some(format!("{} = '{}'", set.variable, set.value))
+            }
+            _ => None,
+        };
+        let data_frame = self.context.execute_logical_plan(plan).await.map_err(|error| {
+            let error = error::translate(error);
+            match setting {
+                Some(setting) => error.context(setting),
+                None => error,
+            }
+        })?;
         Ok(self.frame(text, data_frame, started))
     }
 
@@ -163,14 +176,7 @@ impl Session {
     /// # Errors
     /// An unknown option, with the one that was probably meant; a value that it does not take.
     pub async fn set(&self, option: &str, value: &str) -> Result<()> {
-        // Those of an extension, and there is only ours, come without their prefix.
-        let named = |key: String| if key.contains('.') { key } else { format!("swath.{key}") };
-        let entries = self.context.state().config_options().entries();
-        let known: Vec<String> = entries.into_iter().map(|entry| named(entry.key)).collect();
-        if !known.iter().any(|key| key.eq_ignore_ascii_case(option)) {
-            let hint = suggest::did_you_mean(option, known.iter().map(String::as_str));
-            return Err(Error::user(format!("there is no option '{option}'{hint}")));
-        }
+        self.check_option(option)?;
         self.sql(&format!("SET {option} = '{}'", value.replace('\'', "''"))).await?;
         Ok(())
     }
@@ -204,11 +210,14 @@ impl Session {
         names
     }
 
-    /// The column names of a table, in order; empty where there is no such table.
-    pub async fn column_names(&self, table: &str) -> Vec<String> {
+    /// The column names of a table, in order.
+    ///
+    /// # Errors
+    /// An unknown table, with the one that was probably meant.
+    pub async fn column_names(&self, table: &str) -> Result<Vec<String>> {
         match self.context.table_provider(TableReference::bare(table)).await {
-            Ok(provider) => provider.schema().fields().iter().map(|field| field.name().clone()).collect(),
-            Err(_) => Vec::new(),
+            Ok(provider) => Ok(provider.schema().fields().iter().map(|field| field.name().clone()).collect()),
+            Err(_) => Err(error::unknown_table(table, &self.table_names())),
         }
     }
 
@@ -240,6 +249,20 @@ impl Session {
                 Ok(Frame::ready(text_rows("unpinned", [table.as_str()])?))
             }
         }
+    }
+
+    fn check_option(&self, option: &str) -> Result<()> {
+        let state = self.context.state();
+        let mut known = state.config_options().entries();
+        known.extend(state.runtime_env().config_entries());
+        // Another name of an option, which SQL takes too.
+        let is_known = option.eq_ignore_ascii_case("timezone")
+            || known.iter().any(|entry| entry.key.eq_ignore_ascii_case(option));
+        if is_known {
+            return Ok(());
+        }
+        let hint = suggest::did_you_mean(option, known.iter().map(|entry| entry.key.as_str()));
+        Err(Error::user(format!("there is no option '{option}'{hint}")))
     }
 
     fn check_table(&self, table: &str) -> Result<()> {

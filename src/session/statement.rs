@@ -28,6 +28,13 @@ pub fn split(script: &str) -> Result<Vec<String>> {
     Ok(statements)
 }
 
+/// Whether a semicolon ends what was entered so far. One within a string or a comment ends nothing, nor does one after
+/// which a statement goes on.
+pub fn ends_statement(script: &str) -> bool {
+    let tokens = tokens(script).unwrap_or_default();
+    tokens.iter().rfind(|token| !matches!(token, Token::Whitespace(_))) == Some(&Token::SemiColon)
+}
+
 /// `PIN TABLE t` and `UNPIN TABLE t`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PinCommand {
@@ -89,6 +96,16 @@ mod tests {
         );
         assert!(split("  \n").unwrap().is_empty());
         assert!(split("SELECT 'open").unwrap_err().is_user());
+    }
+
+    #[test]
+    fn knows_where_a_statement_ends() {
+        for whole in ["SELECT 1;", "SELECT 1; -- done", "SELECT ';' /* ; */ ;\n", "SELECT 1; SELECT 2;"] {
+            assert!(ends_statement(whole), "{whole}");
+        }
+        for open in ["", "SELECT 1", "SELECT ';", "SELECT 1 -- one;", "SELECT 1; SELECT 2", "SELECT /* ;"] {
+            assert!(!ends_statement(open), "{open}");
+        }
     }
 
     #[test]

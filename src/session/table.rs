@@ -164,7 +164,7 @@ pub(super) async fn open(
     source: &TableSource,
 ) -> Result<(Arc<dyn TableProvider>, RegisteredTable)> {
     let state = context.state();
-    let (urls, found) = find_files(&state, source).await?;
+    let Listing { mut urls, found, hidden } = list(&state, source).await?;
     let (format, compression, files) = choose_format(source.format, &found)?;
     let first_path = &files[0].path;
     let delimiter = source.options.delimiter.unwrap_or_else(|| match has_extension(first_path, "tsv") {
@@ -193,12 +193,22 @@ pub(super) async fn open(
         true => common_extension(&files),
         false => String::new(),
     };
-    let mut options = ListingOptions::new(reader).with_file_extension(extension);
+    let mut options = ListingOptions::new(reader).with_file_extension(&extension);
     let mut partitions = Vec::new();
     for url in urls.iter().filter(|url| url.is_folder()) {
         partitions = options.infer_partitions(&state, url).await.map_err(error::translate)?;
     }
     let string_dictionary = DataType::Dictionary(Box::new(DataType::UInt16), Box::new(DataType::Utf8));
+    // DataFusion lists for itself, and would read hidden files too: the others are named one by one.
+    if let Some(hidden) = hidden.iter().find(|file| file.shown().ends_with(&extension)) {
+        if !partitions.is_empty() {
+            return Err(Error::user(format!(
+                "'{}' is a hidden file among those of a partitioned table; move it away",
+                hidden.shown()
+            )));
+        }
+        urls = files.iter().map(|file| file_url(&file.path)).collect::<Result<_>>()?;
+    }
     options = options.with_table_partition_cols(
         partitions.into_iter().map(|name| (name, string_dictionary.clone())).collect(),
     );
@@ -230,27 +240,49 @@ impl FoundFile {
     }
 }
 
-async fn find_files(
-    state: &SessionState,
-    source: &TableSource,
-) -> Result<(Vec<ListingTableUrl>, Vec<FoundFile>)> {
+impl From<ObjectMeta> for FoundFile {
+    fn from(meta: ObjectMeta) -> Self {
+        FoundFile { path: PathBuf::from(format!("/{}", meta.location)), meta }
+    }
+}
+
+/// What the paths of a source lead to.
+struct Listing {
+    urls: Vec<ListingTableUrl>,
+    found: Vec<FoundFile>,
+    /// Files whose names begin with a dot or an underscore: they lie beside the data, and are no part of it.
+    hidden: Vec<FoundFile>,
+}
+
+async fn list(state: &SessionState, source: &TableSource) -> Result<Listing> {
     let mut urls = Vec::new();
     let mut files = Vec::new();
+    let mut hidden = Vec::new();
     for path in &source.paths {
-        let glob = path.contains(['*', '?', '[']);
+        // What exists under the very name is meant, whatever letters are in it.
+        let literal = Path::new(path).exists();
+        let glob = !literal && path.contains(['*', '?', '[']);
         if !glob {
             check_exists(Path::new(path))?;
         }
-        let url = ListingTableUrl::parse(path).map_err(error::translate)?;
+        let url = match literal {
+            true => file_url(Path::new(path))?,
+            false => ListingTableUrl::parse(path).map_err(error::translate)?,
+        };
         let store = state.runtime_env().object_store(&url).map_err(error::translate)?;
-        let mut found: Vec<ObjectMeta> = url
+        let listed: Vec<ObjectMeta> = url
             .list_all_files(state, store.as_ref(), "")
             .await
             .map_err(error::translate)?
             .try_collect()
             .await
             .map_err(|error| error::translate(error).context(format!("cannot list '{path}'")))?;
-        found.retain(|meta| !meta.location.filename().unwrap_or_default().starts_with(['.', '_']));
+        // A hidden file that is named is wanted.
+        let named = Path::new(path).is_file();
+        let (found, beside): (Vec<_>, Vec<_>) = listed
+            .into_iter()
+            .partition(|meta| named || !meta.location.filename().unwrap_or_default().starts_with(['.', '_']));
+        hidden.extend(beside.into_iter().map(FoundFile::from));
         if found.is_empty() {
             let what = if glob { "no file matches" } else { "there is no file in" };
             return Err(Error::user(format!("{what} '{path}'")));
@@ -262,11 +294,26 @@ async fn find_files(
         return Err(Error::user("no path was given"));
     }
     files.sort_by(|a, b| a.location.cmp(&b.location));
-    let files = files
-        .into_iter()
-        .map(|meta| FoundFile { path: PathBuf::from(format!("/{}", meta.location)), meta })
-        .collect();
-    Ok((urls, files))
+    Ok(Listing { urls, found: files.into_iter().map(FoundFile::from).collect(), hidden })
+}
+
+/// The URL of a path that exists, so that no letter of it is taken for a pattern or a scheme.
+fn file_url(path: &Path) -> Result<ListingTableUrl> {
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Error::io(format!("cannot tell where '{}' is: {error}", path.display())))?;
+    let mut url = String::from("file://");
+    for byte in absolute.to_string_lossy().bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
+                url.push(byte.into())
+            }
+            _ => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    if absolute.is_dir() && !url.ends_with('/') {
+        url.push('/');
+    }
+    ListingTableUrl::parse(url).map_err(error::translate)
 }
 
 fn check_exists(path: &Path) -> Result<()> {

@@ -211,6 +211,10 @@ fn unknown_option_suggests_a_near_one() {
     assert_names(&run.failed(), &["'swath.placment'", "did you mean 'swath.placement'?"]);
     let run = swath(folder.path(), ["sql", "SELECT 1", "--set", "swath.placement=moon"]);
     assert_names(&run.failed(), &["'moon'", "auto, device, host"]);
+    let sql = error(folder.path(), &[], "SET swath.placment = 'host'");
+    assert_names(&sql, &["'swath.placment'", "did you mean 'swath.placement'?"]);
+    let value = error(folder.path(), &[], "SET datafusion.execution.batch_size = 'many'");
+    assert_names(&value, &["datafusion.execution.batch_size = 'many'"]);
 }
 
 #[test]

@@ -256,6 +256,70 @@ fn interrupt_cancels_and_leaves_nothing() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn full_standard_output_and_error_are_no_bugs_of_ours() {
+    let folder = folder();
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for arguments in [vec!["doctor"], vec!["generate", "tpch", "--scale-factor", "0.001", "--data", "d"]] {
+        let run = Ran::of(command(folder.path(), arguments).stdout(full()).output().unwrap());
+        assert_names(&run.failed(), &["cannot write to standard output"]);
+    }
+    // The result is whole, whatever became of the receipt.
+    let run = command(folder.path(), ["sql", "SELECT 1 AS a", "--format", "csv", "--receipt"])
+        .stderr(full())
+        .output()
+        .unwrap();
+    assert_eq!(Ran::of(run).succeeded(), "a\n1\n");
+}
+
+#[test]
+fn options_are_set_and_shown() {
+    let folder = folder();
+    let script = "SET swath.placement = 'host'; SHOW swath.placement";
+    let shown = swath(folder.path(), ["sql", script, "--format", "csv"]).succeeded();
+    assert_eq!(shown, "name,value\nswath.placement,host\n");
+    swath(folder.path(), ["sql", "SELECT 1", "--set", "datafusion.runtime.memory_limit=1G"]).succeeded();
+    let error = swath(folder.path(), ["sql", "SET swath.device_memory_limit = 1"]).failed();
+    assert_names(&error, &["fixed when the session starts", "--device-memory-limit"]);
+}
+
+#[test]
+fn files_of_any_name_are_read() {
+    let folder = folder();
+    for name in ["we[ir]d.csv", "st*r.csv", "wh?t.csv", "a:b.csv", "50%.csv", "two words.csv", ".hidden.csv"]
+    {
+        fs::write(folder.path().join(name), "a\n1\n").unwrap();
+        assert_eq!(csv(folder.path(), &format!("t={name}"), "SELECT a FROM t"), "a\n1\n", "{name}");
+    }
+    let brackets = folder.path().join("[x]");
+    fs::create_dir(&brackets).unwrap();
+    fs::write(brackets.join("a.csv"), "a\n1\n").unwrap();
+    fs::write(brackets.join(".b.csv"), "a\n2\n").unwrap();
+    for path in ["[x]", "[x]/a.csv"] {
+        assert_eq!(csv(folder.path(), &format!("t={path}"), "SELECT a FROM t"), "a\n1\n", "{path}");
+    }
+}
+
+#[test]
+fn hidden_files_are_no_part_of_a_folder() {
+    let folder = folder();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("a.csv"), "a\n1\n").unwrap();
+    fs::write(data.join(".a.csv"), "a\n2\n").unwrap();
+    fs::write(data.join("_b.csv"), "other\nx\n").unwrap();
+    for path in ["data", "data/*.csv"] {
+        assert_eq!(csv(folder.path(), &format!("t={path}"), "SELECT a FROM t"), "a\n1\n", "{path}");
+    }
+    let part = folder.path().join("sales/year=2024");
+    fs::create_dir_all(&part).unwrap();
+    fs::write(part.join("a.csv"), "n\n1\n").unwrap();
+    fs::write(part.join(".a.csv"), "n\n2\n").unwrap();
+    let run = swath(folder.path(), ["sql", "SELECT n FROM t", "--table", "t=sales"]);
+    assert_names(&run.failed(), &["'sales/year=2024/.a.csv' is a hidden file"]);
+}
+
 const GROUPS: &str = "SELECT value % 3 AS k, sum(value) AS s FROM t GROUP BY k ORDER BY k";
 
 #[test]

@@ -43,7 +43,11 @@ pub fn run() -> Outcome {
         let text =
             fs::read_to_string(file).map_err(|error| format!("cannot read '{}': {error}", file.display()))?;
         let shown = format!("src/{}", path.display());
-        broken.extend(check(module, &text).into_iter().map(|(line, rule)| format!("{shown}:{line}: {rule}")));
+        broken.extend(
+            check(module, depth(path), &text)
+                .into_iter()
+                .map(|(line, rule)| format!("{shown}:{line}: {rule}")),
+        );
     }
     match broken.is_empty() {
         true => Ok(()),
@@ -64,14 +68,22 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The rules that a file of `module` breaks, with their lines.
-fn check(module: &str, text: &str) -> Vec<(usize, String)> {
+/// How many modules lie between the crate's root and the code of a file below `src`, itself included.
+fn depth(path: &Path) -> usize {
+    let own = if path.file_stem().is_some_and(|stem| stem == "mod") { 0 } else { 1 };
+    path.components().count() - 1 + own
+}
+
+/// The rules that a file of `module`, `depth` modules below the root, breaks, with their lines.
+fn check(module: &str, depth: usize, text: &str) -> Vec<(usize, String)> {
     let code: String = text.lines().map(|line| format!("{}\n", without_comment(line))).collect();
     let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == module) else {
         return vec![(1, format!("module '{module}' has no rule in xtask/src/imports.rs"))];
     };
     let mut broken = Vec::new();
-    for (position, name) in names_after(&code, "crate::") {
+    // As many steps up as the file is deep lead to the root too.
+    let by_steps = names_after(&code, &"super::".repeat(depth));
+    for (position, name) in names_after(&code, "crate::").into_iter().chain(by_steps) {
         let is_module = MAY_IMPORT.iter().any(|(known, _)| *known == name);
         if is_module && name != module && !allowed.contains(&name.as_str()) {
             broken.push((line_of(&code, position), format!("{module} must not import {name}")));
@@ -79,7 +91,8 @@ fn check(module: &str, text: &str) -> Vec<(usize, String)> {
     }
     for (crate_name, modules) in MAY_NAME {
         if !modules.contains(&module) {
-            for (position, _) in code.match_indices(&format!("{crate_name}::")) {
+            let named = ["::", " as ", ";"].map(|after| format!("{crate_name}{after}"));
+            for (position, _) in named.iter().flat_map(|name| code.match_indices(name.as_str())) {
                 broken.push((line_of(&code, position), format!("{module} must not name {crate_name}")));
             }
         }
@@ -141,21 +154,33 @@ mod tests {
     #[test]
     fn finds_imports_upwards() {
         let broken =
-            check("memory", "use crate::device::Stream;\nuse crate::{Error, plan::Engine, column};\n");
+            check("memory", 1, "use crate::device::Stream;\nuse crate::{Error, plan::Engine, column};\n");
         let rules: Vec<&str> = broken.iter().map(|(_, rule)| rule.as_str()).collect();
         assert_eq!(rules, ["memory must not import plan", "memory must not import column"]);
         assert_eq!(broken[0].0, 2);
-        assert_eq!(check("program", "fn f() { crate::worker::run() }").len(), 1);
+        assert_eq!(check("program", 1, "fn f() { crate::worker::run() }").len(), 1);
+    }
+
+    #[test]
+    fn finds_steps_up_to_the_root() {
+        assert_eq!(depth(Path::new("memory/budget.rs")), 2);
+        assert_eq!(depth(Path::new("memory/mod.rs")), 1);
+        assert_eq!(depth(Path::new("config.rs")), 1);
+        assert_eq!(check("memory", 2, "use super::super::plan::Engine;\n").len(), 1);
+        assert!(
+            check("memory", 2, "use super::plan::Engine;\nuse super::super::device::Device;\n").is_empty()
+        );
     }
 
     #[test]
     fn finds_crates_out_of_place() {
-        assert_eq!(check("worker", "use cudarc::driver;\nuse datafusion::prelude::*;").len(), 2);
-        assert!(check("device", "use cudarc::driver;").is_empty());
+        assert_eq!(check("worker", 1, "use cudarc::driver;\nuse datafusion::prelude::*;").len(), 2);
+        assert_eq!(check("worker", 1, "use cudarc as driver;\nextern crate datafusion;").len(), 2);
+        assert!(check("device", 1, "use cudarc::driver;").is_empty());
     }
 
     #[test]
     fn comments_do_not_count() {
-        assert!(check("device", "/// As [`crate::worker::Worker`].\n// use crate::plan;\n").is_empty());
+        assert!(check("device", 1, "/// As [`crate::worker::Worker`].\n// use crate::plan;\n").is_empty());
     }
 }
