@@ -52,16 +52,16 @@ DEVICE u64 word_of(const Str& s) { return (u64)s.length | ((u64)s.mode << 32); }
 // Strings as keys. Up to 8 bytes lie in the key itself, so that most comparisons follow no address; longer ones are
 // (address, length | mode << 32).
 #define SHORT_STRING (1ull << 63)
-DEVICE void put_key_string(u64* words, const Str& s) {
-    if (s.length > 8) {
-        words[0] = (u64)s.data;
-        words[1] = word_of(s);
-        return;
-    }
+static __device__ __noinline__ Wide pack_key_string(Str s) {
+    if (s.length > 8) return Wide{(u64)s.data, word_of(s)};
     u64 bytes = 0;
     for (u32 i = 0; i < s.length; i++) bytes |= (u64)byte_at(s, i) << (8 * i);
-    words[0] = bytes;
-    words[1] = SHORT_STRING | s.length;
+    return Wide{bytes, SHORT_STRING | s.length};
+}
+DEVICE void put_key_string(u64* words, const Str& s) {
+    Wide packed = pack_key_string(s);
+    words[0] = packed.low;
+    words[1] = packed.high;
 }
 // The string may lie in `words`, which have to live as long as it does.
 DEVICE Str key_string(const u64* words) {
