@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
@@ -448,4 +448,40 @@ fn errors_name_the_expression() {
     assert!(error.contains("overflow"), "{error}");
     let error = pair.error("SELECT CAST(i64_a AS TINYINT) FROM t");
     assert!(error.contains("range") && error.contains("i64_a"), "{error}");
+}
+
+#[test]
+fn a_filter_its_negation_and_its_nulls_make_the_table() {
+    let pair = Pair::new(51, 2_000, Nulls::Some, false);
+    for filter in
+        ["i32_a > i32_b", "view_a LIKE 'a%' OR bool_a", "d15_a + d15_b < 0", "NOT (bool_a AND bool_b)"]
+    {
+        let ids = |condition: &str| {
+            let rows =
+                pair.query(&pair.device, &format!("SELECT id FROM t WHERE {condition}")).expect("it runs");
+            rows.column(0).as_primitive::<Int64Type>().values().to_vec()
+        };
+        let mut all = ids(filter);
+        all.extend(ids(&format!("NOT ({filter})")));
+        all.extend(ids(&format!("({filter}) IS NULL")));
+        all.sort();
+        assert_eq!(all, (0..2_000).collect::<Vec<i64>>(), "{filter}");
+    }
+}
+
+#[test]
+fn strings_of_any_length() {
+    let lengths = [0usize, 1, 7, 8, 9, 31, 32, 33, 1_000, 100_000];
+    let text: StringArray = (0..200)
+        .map(|i| (i % 13 != 5).then(|| format!("{}{}", "x".repeat(lengths[i % lengths.len()]), i % 3)))
+        .collect();
+    let n: Int64Array = (0..200).map(Some).collect();
+    let schema =
+        Schema::new(vec![Field::new("s", DataType::Utf8, true), Field::new("n", DataType::Int64, false)]);
+    let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(text), Arc::new(n)]).expect("it fits");
+    let pair = Pair::over(&[batch], true, "long strings".into());
+    pair.check("SELECT s, n, substr(s, 3, 40) FROM t WHERE s LIKE '%x1' OR s IS NULL", 0.0);
+    pair.check("SELECT s, count(*), min(n) FROM t GROUP BY s", 0.0);
+    pair.check("SELECT min(s), max(s), count(s) FROM t", 0.0);
+    pair.check("SELECT n % 7, min(s), max(s) FROM t GROUP BY n % 7", 0.0);
 }
