@@ -288,7 +288,9 @@ impl Session {
             .sql_to_statement(text, &dialect)
             .and_then(|statement| state.resolve_table_references(&statement))
             .unwrap_or_default();
-        for reference in references {
+        // A call such as generate_series(1, 9) is among them, and is no table.
+        let functions = state.table_functions();
+        for reference in references.into_iter().filter(|found| !functions.contains_key(found.table())) {
             if let Ok(false) = self.context.table_exist(reference.clone()) {
                 return error::unknown_table(reference.table(), &self.table_names());
             }
