@@ -1,9 +1,7 @@
 //! Writes results: as a table, CSV, JSON or Parquet, to standard output or to a file.
-//!
-//! A file is written beside its final place and renamed when it is whole, so that no half of it is ever seen.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -15,13 +13,12 @@ use arrow::util::pretty::pretty_format_batches_with_schema;
 use clap::ValueEnum;
 use datafusion::parquet::arrow::ArrowWriter;
 use futures::TryStreamExt;
-use tempfile::NamedTempFile;
 
 use super::stdout_failed;
 use crate::error::{Error, Result};
 use crate::observe::progress::RowSpinner;
 use crate::observe::receipt::Receipt;
-use crate::session::{Frame, ResultStream};
+use crate::session::{Frame, ResultStream, WholeFile};
 
 /// How a result is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,74 +58,10 @@ impl OutputFormat {
     }
 }
 
-/// A file that appears under its name only once it is whole. Dropped before that, it leaves nothing.
-pub(super) struct OutputFile {
-    temporary: NamedTempFile,
-    path: PathBuf,
-}
-
-impl OutputFile {
-    /// Opens a file beside `path`.
-    ///
-    /// # Errors
-    /// A folder that is missing or may not be written to, a path that is a folder.
-    pub fn create(path: &Path) -> Result<Self> {
-        let failed = |error: io::Error| Error::io(format!("cannot write '{}': {error}", path.display()));
-        if path.is_dir() {
-            return Err(failed(io::ErrorKind::IsADirectory.into()));
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !folder.is_dir() {
-            let shown = path.display();
-            return Err(Error::io(format!(
-                "cannot write '{shown}': there is no folder '{}'",
-                folder.display()
-            )));
-        }
-        let temporary = tempfile::Builder::new()
-            .prefix(".swath-")
-            .suffix(".partial")
-            .tempfile_in(folder)
-            .map_err(failed)?;
-        Ok(OutputFile { temporary, path: path.to_path_buf() })
-    }
-
-    /// Writes all of `bytes`.
-    pub fn write_all(&self, bytes: &[u8]) -> Result<()> {
-        let mut file: &std::fs::File = self.temporary.as_file();
-        file.write_all(bytes)
-            .map_err(|error| Error::io(format!("cannot write '{}': {error}", self.path.display())))
-    }
-
-    /// Gives the file its name.
-    pub fn finish(self) -> Result<()> {
-        let failed = |error: io::Error| Error::io(format!("cannot write '{}': {error}", self.path.display()));
-        allow_reading(self.temporary.as_file()).map_err(failed)?;
-        self.temporary.as_file().sync_all().map_err(failed)?;
-        let path = self.path.clone();
-        match self.temporary.persist(&path) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Error::io(format!("cannot write '{}': {}", path.display(), error.error))),
-        }
-    }
-}
-
-/// Temporary files are private; a result is as readable as any new file.
-#[cfg(unix)]
-fn allow_reading(file: &std::fs::File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn allow_reading(_: &std::fs::File) -> io::Result<()> {
-    Ok(())
-}
-
 /// Where a result is written to.
 pub(super) enum Target<'a> {
     Stdout,
-    File(&'a OutputFile),
+    File(&'a WholeFile),
 }
 
 /// Runs a frame and writes its rows as they come; returns the number of rows and the receipt.
@@ -144,11 +77,8 @@ pub(super) async fn write(
             write_stream(stream, format, BufWriter::new(io::stdout()), stdout_failed).await
         }
         Target::File(file) => {
-            let shown = file.path.display().to_string();
-            write_stream(stream, format, BufWriter::new(file.temporary.as_file()), move |error| {
-                Err(Error::io(format!("cannot write '{shown}': {error}")))
-            })
-            .await
+            let failed = |error| Err(file.failed(&error));
+            write_stream(stream, format, BufWriter::new(file.file()), failed).await
         }
     }
 }

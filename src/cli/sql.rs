@@ -7,11 +7,11 @@ use clap::{Args, ValueEnum};
 
 use super::arguments::SessionArguments;
 use super::note;
-use super::output::{self, OutputFile, OutputFormat, Target};
+use super::output::{self, OutputFormat, Target};
 use crate::config::Fallback;
 use crate::error::{Error, Result};
 use crate::observe::receipt::Receipt;
-use crate::session::{Session, split_statements};
+use crate::session::{Session, WholeFile, split_statements};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct SqlArguments {
@@ -75,7 +75,7 @@ pub(super) async fn run(arguments: &SqlArguments) -> Result<()> {
         return Err(Error::user("there is no statement to run"));
     }
     // Before the work, so that hours of it are not lost to a folder that cannot be written to.
-    let file = arguments.output.as_deref().map(OutputFile::create).transpose()?;
+    let file = arguments.output.as_deref().map(WholeFile::create).transpose()?;
     let session = arguments.session.open().await?;
     let mut results = 0;
     for (index, statement) in statements.iter().enumerate() {
@@ -97,7 +97,7 @@ async fn run_statement(
     session: &Session,
     statement: &str,
     format: OutputFormat,
-    file: Option<&OutputFile>,
+    file: Option<&WholeFile>,
     results: &mut usize,
     receipt_format: Option<ReceiptFormat>,
 ) -> Result<()> {

@@ -69,6 +69,10 @@ fn translate_ref(error: &DataFusionError) -> Error {
         DataFusionError::ExecutionJoin(inner) if inner.is_panic() => {
             Error::bug("a task of the query panicked")
         }
+        DataFusionError::Internal(text) if text.starts_with("Error encountered while finalizing writes") => {
+            // The cause is not passed on.
+            Error::io("the result could not be written whole: the disk may be full")
+        }
         DataFusionError::Internal(text) => Error::bug(first_part(text)),
         _ => Error::user(text_of(root)),
     }

@@ -14,7 +14,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::DataFrame;
 use futures::{Stream, StreamExt, TryStreamExt};
 
-use super::{Tables, diagnose};
+use super::{Tables, WholeFile, diagnose};
 use crate::error::Result;
 use crate::observe::receipt::Receipt;
 use crate::plan;
@@ -31,6 +31,8 @@ enum Kind {
 struct Query {
     data_frame: DataFrame,
     origin: Origin,
+    /// The file that the query writes; it gets its name when the last row was written.
+    output: Option<WholeFile>,
     planning: Duration,
 }
 
@@ -43,8 +45,13 @@ pub(super) struct Origin {
 }
 
 impl Frame {
-    pub(super) fn query(data_frame: DataFrame, origin: Origin, planning: Duration) -> Self {
-        Frame(Kind::Query(Box::new(Query { data_frame, origin, planning })))
+    pub(super) fn query(
+        data_frame: DataFrame,
+        origin: Origin,
+        output: Option<WholeFile>,
+        planning: Duration,
+    ) -> Self {
+        Frame(Kind::Query(Box::new(Query { data_frame, origin, output, planning })))
     }
 
     pub(super) fn ready(batch: RecordBatch) -> Self {
@@ -147,10 +154,11 @@ pub struct ResultStream {
 }
 
 struct Running {
+    /// Before the query, which removes the file that is written here: fields are dropped in their order.
+    batches: SendableRecordBatchStream,
     query: Box<Query>,
     plan: Arc<dyn ExecutionPlan>,
     planning: Duration,
-    batches: SendableRecordBatchStream,
 }
 
 impl ResultStream {
@@ -192,7 +200,12 @@ impl Stream for ResultStream {
         match &polled {
             Some(Ok(batch)) => this.rows += batch.num_rows() as u64,
             Some(Err(_)) => {}
-            None => this.elapsed = this.elapsed.or_else(|| Some(this.started.elapsed())),
+            None => {
+                this.elapsed = this.elapsed.or_else(|| Some(this.started.elapsed()));
+                if let Some(Err(error)) = running.query.output.take().map(WholeFile::finish) {
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
         }
         // On an error the input may be read again to say where it is; nothing else waits for this task then.
         Poll::Ready(polled.map(|batch| batch.map_err(|error| running.query.translate(error))))

@@ -10,9 +10,10 @@ mod frame;
 mod statement;
 mod suggest;
 mod table;
+mod whole_file;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -20,6 +21,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::TableReference;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::dml::CopyTo;
 use datafusion::logical_expr::{ExplainFormat, LogicalPlan, Statement};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 
@@ -32,6 +34,7 @@ use crate::plan;
 pub use frame::{Frame, QueryResult, ResultStream};
 pub use statement::{ends_statement, split as split_statements};
 pub use table::{Compression, Format, TableOptions, TableSource};
+pub use whole_file::WholeFile;
 
 use frame::Origin;
 use table::RegisteredTable;
@@ -134,7 +137,7 @@ impl Session {
             && explain.explain_format == ExplainFormat::Indent
         {
             let inner = DataFrame::new(state, explain.plan.as_ref().clone());
-            let placed = self.frame(text, inner, started).explain().await?;
+            let placed = self.frame(text, inner, None, started).explain().await?;
             return Ok(Frame::ready(text_rows("plan", placed.lines())?));
         }
         let setting = match &plan {
@@ -144,6 +147,10 @@ impl Session {
             }
             _ => None,
         };
+        let (plan, output) = match plan {
+            LogicalPlan::Copy(copy) => copy_whole(copy)?,
+            plan => (plan, None),
+        };
         let data_frame = self.context.execute_logical_plan(plan).await.map_err(|error| {
             let error = error::translate(error);
             match setting {
@@ -151,7 +158,7 @@ impl Session {
                 None => error,
             }
         })?;
-        Ok(self.frame(text, data_frame, started))
+        Ok(self.frame(text, data_frame, output, started))
     }
 
     /// Loads a table into device memory; queries then read it from there.
@@ -221,13 +228,13 @@ impl Session {
         }
     }
 
-    fn frame(&self, text: &str, data_frame: DataFrame, started: Instant) -> Frame {
+    fn frame(&self, text: &str, data_frame: DataFrame, output: Option<WholeFile>, started: Instant) -> Frame {
         let origin = Origin {
             text: text.to_string(),
             engine: Arc::clone(&self.engine),
             tables: Arc::clone(&self.tables),
         };
-        Frame::query(data_frame, origin, started.elapsed())
+        Frame::query(data_frame, origin, output, started.elapsed())
     }
 
     async fn run_pin(&self, command: statement::PinCommand) -> Result<Frame> {
@@ -281,13 +288,30 @@ impl Session {
             .sql_to_statement(text, &dialect)
             .and_then(|statement| state.resolve_table_references(&statement))
             .unwrap_or_default();
-        for reference in references {
+        // A call such as generate_series(1, 9) is among them, and is no table.
+        let functions = state.table_functions();
+        for reference in references.into_iter().filter(|found| !functions.contains_key(found.table())) {
             if let Ok(false) = self.context.table_exist(reference.clone()) {
                 return error::unknown_table(reference.table(), &self.table_names());
             }
         }
         error::translate(error)
     }
+}
+
+/// Lets `COPY … TO` one local file write beside it. DataFusion finishes the file even of a query that fails.
+fn copy_whole(mut copy: CopyTo) -> Result<(LogicalPlan, Option<WholeFile>)> {
+    let path = Path::new(&copy.output_url);
+    let in_parts = !copy.partition_by.is_empty()
+        || copy.options.keys().any(|key| key.ends_with("single_file_output"))
+        || copy.output_url.ends_with('/')
+        || path.extension().is_none();
+    if in_parts || copy.output_url.contains("://") {
+        return Ok((LogicalPlan::Copy(copy), None));
+    }
+    let output = WholeFile::create(path)?;
+    copy.output_url = output.partial_path().to_string_lossy().into_owned();
+    Ok((LogicalPlan::Copy(copy), Some(output)))
 }
 
 /// One text column.
@@ -299,7 +323,7 @@ fn text_rows<'a>(column: &str, lines: impl IntoIterator<Item = &'a str>) -> Resu
 }
 
 /// The paths of the files of a registered table, as errors print them.
-fn short_path(path: &std::path::Path) -> PathBuf {
+fn short_path(path: &Path) -> PathBuf {
     match std::env::current_dir() {
         Ok(folder) => path.strip_prefix(folder).unwrap_or(path).to_path_buf(),
         Err(_) => path.to_path_buf(),

@@ -3,8 +3,6 @@
 //! A table is cut into parts of about a million rows. Parts are generated and encoded in parallel, one row group
 //! each, and written in order; so the file is the same on any number of threads.
 
-use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +18,6 @@ use datafusion::parquet::arrow::arrow_writer::{
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::properties::WriterProperties;
-use tempfile::NamedTempFile;
 use tpchgen::generators::{
     CustomerGenerator, LineItemGenerator, NationGenerator, OrderGenerator, PartGenerator, PartSuppGenerator,
     RegionGenerator, SupplierGenerator,
@@ -33,6 +30,7 @@ use tpchgen_arrow::{
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::observe::progress;
+use crate::session::WholeFile;
 
 /// Rows of a part, and so of a row group; large enough for a device, small enough to spread over threads.
 const PART_ROWS_TARGET: f64 = 1_000_000.0;
@@ -109,19 +107,14 @@ fn write_table(
     part_done: &dyn Fn(),
 ) -> Result<()> {
     let parts = part_count(table, scale_factor);
-    let temporary = tempfile::Builder::new()
-        .prefix(".swath-")
-        .suffix(".partial")
-        .tempfile_in(folder)
-        .map_err(|error| Error::io(error.to_string()))?;
+    let whole = WholeFile::create(&table.file(folder))?;
     let schema = rows(table, scale_factor, 1, parts).schema();
     let level = ZstdLevel::try_new(1).expect("1 is a level of zstd");
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(None)
         .build();
-    let file = temporary.reopen().map_err(|error| Error::io(error.to_string()))?;
-    let (mut writer, factory) = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))
+    let (mut writer, factory) = ArrowWriter::try_new(whole.file(), Arc::clone(&schema), Some(properties))
         .and_then(ArrowWriter::into_serialized_writer)
         .map_err(parquet_failed)?;
     let numbers: Vec<usize> = (0..parts).collect();
@@ -150,20 +143,7 @@ fn write_table(
         }
     }
     writer.close().map_err(parquet_failed)?;
-    publish(temporary, &table.file(folder)).map_err(|error| Error::io(error.to_string()))
-}
-
-/// Gives a finished file its name, readable to all as any new file.
-fn publish(temporary: NamedTempFile, path: &Path) -> io::Result<()> {
-    let file: &File = temporary.as_file();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    file.sync_all()?;
-    temporary.persist(path)?;
-    Ok(())
+    whole.finish()
 }
 
 fn encode_part(
@@ -190,7 +170,11 @@ fn encode_part(
 }
 
 fn parquet_failed(error: ParquetError) -> Error {
-    Error::io(error.to_string())
+    match error {
+        // A full disk and the like, which the writer wraps.
+        ParquetError::External(cause) => Error::io(cause.to_string()),
+        other => Error::io(other.to_string()),
+    }
 }
 
 /// The rows of part `part` of `parts`, counted from 1.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::program::{assert_names, swath};
+use crate::program::{Ran, assert_names, swath};
 
 fn folder_with(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -202,6 +202,8 @@ fn unknown_table_suggests_a_near_one() {
     let error_near = error(folder.path(), &["trips=a.csv"], "SELECT * FROM trip");
     assert_names(&error_near, &["'trip'", "did you mean 'trips'?"]);
     assert_names(&error(folder.path(), &[], "SELECT * FROM t"), &["'t'", "no table is registered"]);
+    let function = error(folder.path(), &[], "SELECT valu FROM generate_series(1, 2)");
+    assert_names(&function, &["no column 'valu'", "did you mean 'value'?"]);
 }
 
 #[test]
@@ -287,6 +289,34 @@ fn failed_query_leaves_no_output_and_keeps_the_old() {
         assert_eq!(listed(), ["a.csv", "old.csv"]);
     }
     assert_eq!(fs::read_to_string(folder.path().join("old.csv")).unwrap(), "kept\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn file_that_cannot_grow_is_not_left() {
+    let folder = folder_with(&[]);
+    let program = env!("CARGO_BIN_EXE_swath");
+    let query = "SELECT value FROM generate_series(1, 200000)";
+    for (arguments, part) in [
+        (format!("sql '{query}' --output x.csv"), "cannot write 'x.csv'"),
+        (format!("sql '{query}' --output x.parquet"), "cannot write 'x.parquet'"),
+        (format!("sql \"COPY ({query}) TO 'x.csv'\""), "could not be written whole"),
+        ("generate tpch --scale-factor 0.01 --data .".to_string(), "cannot generate"),
+    ] {
+        // Writes beyond the limit fail, as on a full disk.
+        let script = format!("trap '' XFSZ; ulimit -f 64; exec '{program}' {arguments}");
+        let run =
+            std::process::Command::new("bash").args(["-c", &script]).current_dir(folder.path()).output();
+        let error = Ran::of(run.expect("bash starts")).failed();
+        assert_names(&error, &[part]);
+        assert!(!folder.path().join("x.csv").exists() && !folder.path().join("x.parquet").exists());
+        let partial = |folder: &Path| {
+            fs::read_dir(folder)
+                .unwrap()
+                .any(|entry| entry.unwrap().file_name().to_string_lossy().ends_with(".partial"))
+        };
+        assert!(!partial(folder.path()), "{arguments}");
+    }
 }
 
 #[test]

@@ -302,6 +302,23 @@ fn files_of_any_name_are_read() {
 }
 
 #[test]
+fn copy_writes_a_whole_file_or_none() {
+    let folder = folder();
+    let rows = "generate_series(1, 100000)";
+    for name in ["x.parquet", "x.csv"] {
+        let failing = format!("COPY (SELECT 10 / (value - 50000) AS q FROM {rows}) TO '{name}'");
+        assert_names(&swath(folder.path(), ["sql", &failing]).failed(), &["division by zero"]);
+        assert!(walk(folder.path()).is_empty(), "{:?}", walk(folder.path()));
+        let whole = format!("COPY (SELECT value FROM {rows}) TO '{name}'");
+        swath(folder.path(), ["sql", &whole, "--format", "csv"]).succeeded();
+        assert_eq!(csv(folder.path(), &format!("t={name}"), "SELECT count(*) AS n FROM t"), "n\n100000\n");
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    let run = swath(folder.path(), ["sql", "COPY (SELECT 1 AS a) TO 'none/x.csv'"]);
+    assert_names(&run.failed(), &["there is no folder 'none'"]);
+}
+
+#[test]
 fn hidden_files_are_no_part_of_a_folder() {
     let folder = folder();
     let data = folder.path().join("data");

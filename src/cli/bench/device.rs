@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::report::{TextTable, milliseconds, minimum};
 use crate::cli::generate::tpch_data;
-use crate::cli::output::OutputFile;
 use crate::cli::print;
 use crate::device::{self, CopyBandwidth, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::observe::progress;
 use crate::observe::receipt::human_bytes;
+use crate::session::WholeFile;
 use crate::tpch::pinned::{self, PinnedBench, PinnedReport};
 
 /// Copies that are timed; the best counts.
@@ -56,7 +56,7 @@ pub(super) async fn run(arguments: &DeviceBenchArguments) -> Result<()> {
             problems.join("; ")
         )));
     };
-    let file = arguments.output.as_deref().map(OutputFile::create).transpose()?;
+    let file = arguments.output.as_deref().map(WholeFile::create).transpose()?;
     let folder = tpch_data(&arguments.data, arguments.scale_factor).await?;
     let kernels = tempfile::tempdir()
         .map_err(|error| Error::io(format!("cannot make a temporary folder for kernels: {error}")))?;

@@ -9,12 +9,12 @@ use serde::Serialize;
 use super::report::{TextTable, geometric_mean, milliseconds, ratio};
 use crate::cli::arguments::DeviceArguments;
 use crate::cli::generate::tpch_data;
-use crate::cli::output::OutputFile;
 use crate::cli::print;
 use crate::config::Placement;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::observe::progress;
+use crate::session::WholeFile;
 use crate::tpch::answer;
 use crate::tpch::bench::{Bench, Run, Runner, run as run_bench};
 use crate::tpch::query::Query;
@@ -56,7 +56,7 @@ struct Report<'a> {
 }
 
 pub(super) async fn run(arguments: &TpchBenchArguments) -> Result<()> {
-    let file = arguments.output.as_deref().map(OutputFile::create).transpose()?;
+    let file = arguments.output.as_deref().map(WholeFile::create).transpose()?;
     let folder = tpch_data(&arguments.data, arguments.scale_factor).await?;
     let probe = device::probe();
     let devices: Vec<String> = match probe.is_usable() {
