@@ -75,6 +75,12 @@ impl Error {
         self
     }
 
+    /// Writes the message anew, for a caller that knows better names; the kind stays.
+    pub(crate) fn reword(mut self, reword: impl FnOnce(&str) -> String) -> Self {
+        self.0.message = reword(&self.0.message);
+        self
+    }
+
     /// Bad input: the user can mend it.
     pub fn is_user(&self) -> bool {
         self.0.kind == Kind::User

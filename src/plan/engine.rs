@@ -13,6 +13,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::chain::DevicePlan;
 use super::placement::PlacementRule;
+use super::scan_projection::ScanProjection;
 use super::to_plan_error;
 use crate::config::{Config, Fallback, Placement};
 use crate::device::{self, KernelSource};
@@ -267,5 +268,11 @@ impl SwathOptions {
 pub fn install(mut builder: SessionStateBuilder, engine: Arc<Engine>) -> SessionStateBuilder {
     let config = builder.config().get_or_insert_with(SessionConfig::new);
     config.options_mut().extensions.insert(SwathOptions::from_config(engine.config()));
-    builder.with_physical_optimizer_rule(Arc::new(PlacementRule::new(engine)))
+    let rules = builder.physical_optimizers().take().unwrap_or_default().rules;
+    let rules = rules.into_iter().map(|rule| match rule.name() == ScanProjection::RULE {
+        true => Arc::new(ScanProjection::new(rule, engine.clone())) as Arc<_>,
+        false => rule,
+    });
+    let placement = Arc::new(PlacementRule::new(engine.clone())) as Arc<_>;
+    builder.with_physical_optimizer_rules(rules.chain([placement]).collect())
 }

@@ -46,6 +46,7 @@ use super::cost::{
 use super::device_exec::DeviceExec;
 use super::engine::{Engine, SwathOptions};
 use super::resident::{ResidentScanExec, resident_scan};
+use super::scan_projection;
 use crate::config::Placement;
 use crate::error::{Error, Result};
 use crate::observe::FallbackReceipt;
@@ -436,6 +437,8 @@ impl Lowering<'_> {
             }
         } else if host.name().ends_with("JoinExec") {
             self.stays(host, &Error::unsupported("no device form of joins"));
+        } else if scan_projection::computes(host) {
+            self.stays(host, &Error::unsupported("the file reader computes a projection"));
         } else if !is_hosts_part(host) {
             self.stays(host, &Error::unsupported("no device form of this operator"));
         }

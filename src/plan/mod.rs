@@ -14,6 +14,7 @@
 //! | [`device_exec`], [`device_run`] | the node that stands for a chain, and one execution of it |
 //! | [`feed`] | the input of a node as chunks |
 //! | [`resident`] | tables pinned in device memory |
+//! | [`scan_projection`] | keeping computations out of file readers |
 //! | [`explain`], [`receipt`] | what a plan will do, and what it did |
 
 mod aggregate;
@@ -29,6 +30,7 @@ mod lower;
 mod placement;
 mod receipt;
 mod resident;
+mod scan_projection;
 
 pub use device_exec::DeviceExec;
 pub use engine::{Engine, SwathOptions, install};

@@ -25,7 +25,8 @@ pub struct Frame(Kind);
 enum Kind {
     Query(Box<Query>),
     /// The answer of a statement that ran when it was planned.
-    Ready(RecordBatch),
+    /// The rows of a statement that ran while it was planned, and what it did.
+    Ready(RecordBatch, Box<Receipt>),
 }
 
 struct Query {
@@ -54,15 +55,15 @@ impl Frame {
         Frame(Kind::Query(Box::new(Query { data_frame, origin, output, planning })))
     }
 
-    pub(super) fn ready(batch: RecordBatch) -> Self {
-        Frame(Kind::Ready(batch))
+    pub(super) fn ready(batch: RecordBatch, receipt: Receipt) -> Self {
+        Frame(Kind::Ready(batch, Box::new(receipt)))
     }
 
     /// The columns of the result; none for a statement such as `SET`.
     pub fn schema(&self) -> SchemaRef {
         match &self.0 {
             Kind::Query(query) => Arc::clone(query.data_frame.schema().inner()),
-            Kind::Ready(batch) => batch.schema(),
+            Kind::Ready(batch, _) => batch.schema(),
         }
     }
 
@@ -70,7 +71,7 @@ impl Frame {
     pub fn logical_plan(&self) -> Option<&LogicalPlan> {
         match &self.0 {
             Kind::Query(query) => Some(query.data_frame.logical_plan()),
-            Kind::Ready(_) => None,
+            Kind::Ready(..) => None,
         }
     }
 
@@ -81,7 +82,7 @@ impl Frame {
     pub async fn explain(&self) -> Result<String> {
         match &self.0 {
             Kind::Query(query) => Ok(plan::explain(&query.physical_plan().await?, &query.origin.engine)),
-            Kind::Ready(_) => Ok("done while planning\n".to_string()),
+            Kind::Ready(..) => Ok("done while planning\n".to_string()),
         }
     }
 
@@ -116,15 +117,17 @@ impl Frame {
                     schema: batches.schema(),
                     running: Some(Running { query, plan, planning, batches }),
                     ready: None,
+                    done: Receipt::default(),
                     rows: 0,
                     started,
                     elapsed: None,
                 })
             }
-            Kind::Ready(batch) => Ok(ResultStream {
+            Kind::Ready(batch, receipt) => Ok(ResultStream {
                 schema: batch.schema(),
                 running: None,
                 ready: Some(batch),
+                done: *receipt,
                 rows: 0,
                 started,
                 elapsed: None,
@@ -148,6 +151,8 @@ pub struct ResultStream {
     schema: SchemaRef,
     running: Option<Running>,
     ready: Option<RecordBatch>,
+    /// The receipt where nothing is running.
+    done: Receipt,
     rows: u64,
     started: Instant,
     elapsed: Option<Duration>,
@@ -185,7 +190,7 @@ impl ResultStream {
                 };
                 plan::receipt(&running.plan, &running.query.origin.engine, times)
             }
-            None => Receipt::default(),
+            None => self.done.clone(),
         }
     }
 }

@@ -28,7 +28,7 @@ use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use crate::config::{Config, Fallback};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::observe::receipt::human_bytes;
+use crate::observe::receipt::{OperatorReceipt, Receipt, Totals, human_bytes};
 use crate::plan;
 
 pub use frame::{Frame, QueryResult, ResultStream};
@@ -138,7 +138,7 @@ impl Session {
         {
             let inner = DataFrame::new(state, explain.plan.as_ref().clone());
             let placed = self.frame(text, inner, None, started).explain().await?;
-            return Ok(Frame::ready(text_rows("plan", placed.lines())?));
+            return Ok(Frame::ready(text_rows("plan", placed.lines())?, Receipt::default()));
         }
         let setting = match &plan {
             LogicalPlan::Statement(Statement::SetVariable(set)) => {
@@ -249,11 +249,11 @@ impl Session {
                     human_bytes(report.bytes),
                     report.elapsed.as_secs_f64()
                 );
-                Ok(Frame::ready(text_rows("pinned", [line.as_str()])?))
+                Ok(Frame::ready(text_rows("pinned", [line.as_str()])?, pin_receipt(&report)))
             }
             statement::PinCommand::Unpin(table) => {
                 self.unpin(&table).await?;
-                Ok(Frame::ready(text_rows("unpinned", [table.as_str()])?))
+                Ok(Frame::ready(text_rows("unpinned", [table.as_str()])?, Receipt::default()))
             }
         }
     }
@@ -328,4 +328,21 @@ fn short_path(path: &Path) -> PathBuf {
         Ok(folder) => path.strip_prefix(folder).unwrap_or(path).to_path_buf(),
         Err(_) => path.to_path_buf(),
     }
+}
+
+/// What loading a table into device memory did.
+fn pin_receipt(report: &plan::PinReport) -> Receipt {
+    let elapsed_ms = report.elapsed.as_secs_f64() * 1e3;
+    let operator = OperatorReceipt {
+        name: "Pin".to_string(),
+        detail: report.table.clone(),
+        place: report.device.clone(),
+        rows_in: report.rows,
+        rows_out: report.rows,
+        bytes_up: report.bytes,
+        elapsed_ms,
+        ..OperatorReceipt::default()
+    };
+    let totals = Totals { wall_ms: elapsed_ms, bytes_up: report.bytes, rows: 1, ..Totals::default() };
+    Receipt { operators: vec![operator], totals, ..Receipt::default() }
 }

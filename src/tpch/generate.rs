@@ -32,6 +32,9 @@ use crate::error::{Error, Result};
 use crate::observe::progress;
 use crate::session::WholeFile;
 
+/// The largest scale factor that the specification defines: 100 TB of text.
+const SCALE_FACTOR_MAX: f64 = 100_000.0;
+
 /// Rows of a part, and so of a row group; large enough for a device, small enough to spread over threads.
 const PART_ROWS_TARGET: f64 = 1_000_000.0;
 const BATCH_ROWS: usize = 65_536;
@@ -58,9 +61,9 @@ impl Stop {
 /// # Errors
 /// A scale factor that is not a positive number; a folder that cannot be written to; a stop.
 pub fn generate(folder: &Path, scale_factor: f64, threads: usize, stop: &Stop) -> Result<Vec<Table>> {
-    if !(scale_factor.is_finite() && scale_factor > 0.0) {
+    if !(scale_factor > 0.0 && scale_factor <= SCALE_FACTOR_MAX) {
         return Err(Error::user(format!(
-            "{scale_factor} is not a scale factor; give a positive number such as 0.01"
+            "{scale_factor} is not a scale factor; give a number above 0, such as 0.01, and up to {SCALE_FACTOR_MAX}"
         )));
     }
     std::fs::create_dir_all(folder)

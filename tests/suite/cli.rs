@@ -479,3 +479,39 @@ fn walk(folder: &Path) -> Vec<String> {
     }
     names
 }
+
+#[test]
+fn a_pin_has_a_receipt_and_a_refusal_names_the_column() {
+    let folder = folder();
+    swath(
+        folder.path(),
+        ["sql", "SELECT value * 0.5 AS price FROM generate_series(1, 1000)", "--output", "t.parquet"],
+    )
+    .succeeded();
+    let device = ["--table", "t=t.parquet", "--placement", "device", "--format", "csv"];
+    let run =
+        swath_on_simulator(folder.path(), ["sql", "PIN TABLE t", "--receipt=json"].into_iter().chain(device));
+    let receipt: serde_json::Value = serde_json::from_str(&run.stderr).expect("one JSON object");
+    assert_eq!(receipt["operators"][0]["rows_out"], 1000, "{receipt}");
+    assert!(receipt["totals"]["bytes_up"].as_u64() >= Some(8000), "{receipt}");
+
+    let query = ["sql", "SELECT round(price, 1) FROM t", "--fallback", "error"];
+    let refusal = swath_on_simulator(folder.path(), query.into_iter().chain(device)).failed();
+    assert!(refusal.contains("price") && !refusal.contains('#'), "{refusal}");
+
+    // The reader of the file must not compute what the device was asked for.
+    let query = ["sql", "SELECT price + 1 AS p FROM t", "--fallback", "error", "--receipt=json"];
+    let run = swath_on_simulator(folder.path(), query.into_iter().chain(device));
+    let receipt: serde_json::Value = serde_json::from_str(&run.stderr).expect("one JSON object");
+    assert!(receipt["totals"]["kernels_launched"].as_u64() > Some(0), "{receipt}");
+}
+
+#[test]
+fn a_scale_factor_beyond_the_specification_is_refused() {
+    let folder = folder();
+    for factor in ["1e9", "0", "NaN"] {
+        let error = swath(folder.path(), ["generate", "tpch", "--scale-factor", factor]).failed();
+        assert_names(&error, &["is not a scale factor", "100000"]);
+    }
+    assert_eq!(walk(folder.path()), Vec::<String>::new());
+}

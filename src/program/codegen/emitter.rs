@@ -197,11 +197,7 @@ impl Emitter {
 
     /// Returns the statement that records a failure of `expr`.
     pub fn failure(&mut self, expr: &impl std::fmt::Display, code: &str) -> String {
-        // Expressions know columns by number; a message names them.
-        let mut text = expr.to_string();
-        for (index, field) in self.input.fields().iter().enumerate().rev() {
-            text = text.replace(&format!("#{index}"), field.name());
-        }
+        let text = name_columns(&expr.to_string(), &self.input);
         self.sites.push(text);
         let control = self.param(Param::Control);
         format!("fail({control}, row, {}, {code});", self.sites.len() - 1)
@@ -252,6 +248,13 @@ impl Emitter {
         }
         Ok(())
     }
+}
+
+/// Puts the names of columns where expressions, which know them by number, say `#n`.
+pub(super) fn name_columns(text: &str, input: &SchemaRef) -> String {
+    // From the last on, so that #1 is not found in #12.
+    let fields = input.fields().iter().enumerate().rev();
+    fields.fold(text.to_string(), |text, (index, field)| text.replace(&format!("#{index}"), field.name()))
 }
 
 /// The device library, lower layers first.

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 
 use super::expr::{Expr, Op};
 use super::pipeline::{Pipeline, Sink};
-use emitter::Emitter;
+use emitter::{Emitter, name_columns};
 pub use param::Param;
 
 /// Threads of a block; `BLOCK` in the device library.
@@ -89,6 +89,10 @@ pub struct OutputColumn {
 /// # Errors
 /// `is_unsupported` where the device does not take a type or an expression: the message names it.
 pub fn compile(pipeline: &Pipeline) -> Result<CompiledPipeline> {
+    generate(pipeline).map_err(|error| error.reword(|text| name_columns(text, &pipeline.input)))
+}
+
+fn generate(pipeline: &Pipeline) -> Result<CompiledPipeline> {
     let mut emitter = Emitter::new(&pipeline.input);
     let sink = match &pipeline.sink {
         Sink::Materialize { output, columns } => {
@@ -116,7 +120,7 @@ pub fn compile(pipeline: &Pipeline) -> Result<CompiledPipeline> {
 pub fn check(input: &arrow::datatypes::SchemaRef, expr: &Expr) -> Result<()> {
     let mut emitter = Emitter::new(input);
     emitter.begin_function("check", "const Params& p, const Row& r, u64 row");
-    emitter.value(expr).map(drop)
+    emitter.value(expr).map(drop).map_err(|error| error.reword(|text| name_columns(text, input)))
 }
 
 /// Chooses how many rows a thread takes at once: more loads in flight where a row is cheap, one where its code is long,
