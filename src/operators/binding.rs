@@ -5,11 +5,9 @@ use std::sync::Arc;
 use crate::column::{DeviceChunk, Storage};
 use crate::device::{DeviceBuffer, KernelSource};
 use crate::error::{Error, Result};
+pub(super) use crate::program::codegen::BLOCK;
 use crate::program::{CompiledPipeline, CompiledSink, Module, Param};
 use crate::worker::{Kernel, Task};
-
-/// Threads of a block; `BLOCK` in the device library.
-pub(super) const BLOCK: usize = 256;
 
 /// Words of the control block, as `kernels/prelude.cuh` numbers them.
 const CONTROL_WORDS: usize = 8;

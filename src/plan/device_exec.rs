@@ -21,7 +21,7 @@ use super::chain::{self, ChainStep, DevicePlan};
 use super::cost::{Decision, Seconds};
 use super::device_run::DeviceRun;
 use super::engine::Engine;
-use super::to_plan_error;
+use super::{only_input, to_plan_error};
 use crate::observe::FallbackReceipt;
 
 /// Runs a chain of filters, projections and aggregates on a device, over one input that it uploads or finds there.
@@ -208,9 +208,7 @@ impl ExecutionPlan for DeviceExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let [input] = <[_; 1]>::try_from(children).map_err(|given| {
-            DataFusionError::Internal(format!("DeviceExec has one input, not {}", given.len()))
-        })?;
+        let input = only_input(self.name(), children)?;
         let host = rebase(&self.host, &self.input, &input)?;
         let properties = Arc::new(properties(&self.plan, &input, &host));
         Ok(Arc::new(DeviceExec {

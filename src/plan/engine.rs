@@ -85,10 +85,13 @@ impl Engine {
 
     /// Whether the kernels of `plan` are compiled: they ran before in this process, or another kept them on disk.
     pub fn is_compiled(&self, plan: &DevicePlan) -> bool {
+        // The look on disk does not hold the lock.
+        plan.stages.iter().all(|stage| self.has_run(stage) || self.is_kept(stage))
+    }
+
+    fn has_run(&self, stage: &CompiledPipeline) -> bool {
         let kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
-        plan.stages.iter().all(|stage| {
-            matches!(kernels.get(&source_hash(stage)), Some(KernelHistory::Ran)) || self.is_kept(stage)
-        })
+        matches!(kernels.get(&source_hash(stage)), Some(KernelHistory::Ran))
     }
 
     fn is_kept(&self, stage: &CompiledPipeline) -> bool {

@@ -40,7 +40,10 @@ pub use placement::PlacementExec;
 pub use receipt::{QueryTimes, receipt};
 pub use resident::{PinReport, PinnedColumn, ResidentScanExec, pin, unpin};
 
+use std::sync::Arc;
+
 use datafusion::error::DataFusionError;
+use datafusion::physical_plan::ExecutionPlan;
 
 use crate::error::Error;
 
@@ -58,4 +61,14 @@ fn from_plan_error(error: DataFusionError) -> Error {
         },
         root => Error::user(root.strip_backtrace()),
     }
+}
+
+/// Takes the one input that a node of ours has from what DataFusion puts in its place.
+fn only_input(
+    node: &str,
+    children: Vec<Arc<dyn ExecutionPlan>>,
+) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+    let [input] = <[_; 1]>::try_from(children)
+        .map_err(|given| DataFusionError::Internal(format!("{node} has one input, not {}", given.len())))?;
+    Ok(input)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::common::Statistics;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::{DataFusionError, Result as PlanResult};
+use datafusion::error::Result as PlanResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -17,7 +17,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 
 use super::engine::{Engine, SwathOptions};
 use super::lower::{Lowered, NodeNote, lower};
-use super::to_plan_error;
+use super::{only_input, to_plan_error};
 use crate::config::{Fallback, Placement};
 use crate::error::Error;
 use crate::observe::FallbackReceipt;
@@ -191,9 +191,7 @@ impl ExecutionPlan for PlacementExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let [input] = <[_; 1]>::try_from(children).map_err(|given| {
-            DataFusionError::Internal(format!("PlacementExec has one input, not {}", given.len()))
-        })?;
+        let input = only_input(self.name(), children)?;
         Ok(Arc::new(PlacementExec { input, ..self.as_ref().clone() }))
     }
 

@@ -18,7 +18,7 @@ use datafusion::common::Statistics;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::{DataFusionError, Result as PlanResult};
+use datafusion::error::Result as PlanResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
@@ -35,7 +35,7 @@ use serde::Serialize;
 
 use super::engine::Engine;
 use super::feed::{InTurn, host_bytes, join};
-use super::{from_plan_error, to_plan_error};
+use super::{from_plan_error, only_input, to_plan_error};
 use crate::column::{DeviceChunk, DeviceTable, StagedChunk, Storage};
 use crate::error::{Error, Result};
 use crate::observe::receipt::human_bytes;
@@ -432,9 +432,7 @@ impl ExecutionPlan for ResidentScanExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let [host] = <[_; 1]>::try_from(children).map_err(|given| {
-            DataFusionError::Internal(format!("ResidentScanExec has one input, not {}", given.len()))
-        })?;
+        let host = only_input(self.name(), children)?;
         Ok(Arc::new(ResidentScanExec { host, ..self.as_ref().clone() }))
     }
 

@@ -1,6 +1,6 @@
-//! Code generation: a pipeline becomes the text of one CUDA module.
+//! Code generation: a pipeline becomes the text of CUDA modules.
 //!
-//! The text is made of the device library in `kernels/`, the parameter block, and a struct `P` whose static functions
+//! Each text is made of the device library in `kernels/`, the parameter block, and a struct `P` whose static functions
 //! evaluate the pipeline's expressions for one row; the library's templates call them. Literals, sizes and addresses
 //! are parameters, so that the text, and with it the compiled kernel, is the same when only they change.
 

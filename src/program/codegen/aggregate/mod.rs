@@ -22,6 +22,9 @@ use super::materialize::output_column;
 use super::value::{Kind, Value};
 use super::{CompiledSink, Param, generate_scan, items_for};
 
+/// Words of a slot before its key: the state and the first row; `SLOT_HEAD` in `kernels/aggregate.cuh`.
+const SLOT_HEAD: usize = 2;
+
 /// Where an accumulator's words begin, and what it is.
 struct Slot {
     accumulator: Accumulator,
@@ -129,7 +132,7 @@ pub(super) fn generate(
     }
     Ok(CompiledSink::Aggregate {
         keyed: !keys.is_empty(),
-        slot_words: 2 + key_words + words,
+        slot_words: SLOT_HEAD + key_words + words,
         float_sums,
         has_strings,
         items,
