@@ -1,14 +1,12 @@
 //! Aggregate: groups in an open-addressing hash table, or one group without keys.
 
-use std::sync::Arc;
-
 use crate::column::DeviceChunk;
 use crate::device::DeviceBuffer;
 use crate::error::{Error, Result};
 use crate::program::{CompiledSink, Param};
 use crate::worker::Task;
 
-use super::binding::{BLOCK, Control, Program};
+use super::binding::{BLOCK, Control, Input, Program};
 use super::output::Outputs;
 use super::prefix_sum::rank_first_rows;
 
@@ -33,7 +31,7 @@ const BLOCKS_PER_SM: usize = 8;
 #[derive(Default)]
 pub(super) struct AggregateState {
     /// Input not yet aggregated, each with the number of its first row in the whole input.
-    held: Vec<(Arc<DeviceChunk>, u64)>,
+    held: Vec<(Input, u64)>,
     /// Rows that came in so far.
     rows: u64,
     /// What was folded before.
@@ -79,24 +77,19 @@ struct Table {
 
 impl AggregateState {
     /// Holds the chunk, and launches what can be done with it already.
-    pub fn push(
-        &mut self,
-        task: &mut Task<'_>,
-        program: &mut Program,
-        chunk: Arc<DeviceChunk>,
-    ) -> Result<()> {
-        match self.advance(task, program, &chunk) {
+    pub fn push(&mut self, task: &mut Task<'_>, program: &mut Program, input: Input) -> Result<()> {
+        match self.advance(task, program, &input) {
             // What runs ahead is a convenience: without room for it the end does everything.
             Err(error) if error.is_out_of_memory() => self.ahead = Ahead::Off,
             outcome => outcome?,
         }
         let first_row = self.rows;
-        self.rows += chunk.rows as u64;
-        self.held.push((chunk, first_row));
+        self.rows += input.rows as u64;
+        self.held.push((input, first_row));
         Ok(())
     }
 
-    fn advance(&mut self, task: &mut Task<'_>, program: &mut Program, chunk: &DeviceChunk) -> Result<()> {
+    fn advance(&mut self, task: &mut Task<'_>, program: &mut Program, input: &Input) -> Result<()> {
         let shape = shape(program)?;
         if matches!(self.ahead, Ahead::Idle) {
             let exponents = task.alloc_filled(shape.float_sums * 4, 0)?;
@@ -108,9 +101,9 @@ impl AggregateState {
         }
         match &self.ahead {
             Ahead::Running { exponents, filling: Some(filling) } => {
-                filling.add(task, program, &shape, exponents, Some(chunk), self.rows)
+                filling.add(task, program, &shape, exponents, Some(input), self.rows)
             }
-            Ahead::Running { exponents, filling: None } => find_exponents(task, program, chunk, exponents),
+            Ahead::Running { exponents, filling: None } => find_exponents(task, program, input, exponents),
             Ahead::Idle | Ahead::Off => Ok(()),
         }
     }
@@ -163,7 +156,7 @@ fn shape(program: &Program) -> Result<Shape> {
         &CompiledSink::Aggregate { keyed, slot_words, float_sums, has_strings, items, .. } => {
             Ok(Shape { keyed, slot_words, float_sums, has_strings, items })
         }
-        CompiledSink::Materialize { .. } => Err(Error::bug("aggregate was given another sink")),
+        _ => Err(Error::bug("aggregate was given another sink")),
     }
 }
 
@@ -194,14 +187,14 @@ impl Filling {
         program: &mut Program,
         shape: &Shape,
         exponents: &DeviceBuffer,
-        chunk: Option<&DeviceChunk>,
+        input: Option<&Input>,
         first_row: u64,
     ) -> Result<()> {
-        let rows = chunk.map_or(0, |chunk| chunk.rows);
+        let rows = input.map_or(0, |input| input.rows);
         let blocks_max = task.sm_count() as usize * BLOCKS_PER_SM;
         let grid = rows.div_ceil(BLOCK * shape.items).clamp(1, blocks_max);
         let shared_bytes = self.shared_slots * shape.slot_words * 8;
-        program.launch(task, "aggregate", grid, shared_bytes, chunk, |param| match param {
+        program.launch(task, "aggregate", grid, shared_bytes, input, |param| match param {
             Param::Rows => rows as u64,
             Param::FirstRow => first_row,
             Param::Control => self.control.address(),
@@ -218,38 +211,33 @@ impl Filling {
 fn find_exponents(
     task: &mut Task<'_>,
     program: &mut Program,
-    chunk: &DeviceChunk,
+    input: &Input,
     exponents: &DeviceBuffer,
 ) -> Result<()> {
     // Failures show again when the rows are added.
     let control = Control::new(task)?;
-    let grid = chunk.rows.div_ceil(BLOCK).min(task.sm_count() as usize * BLOCKS_PER_SM);
-    program.launch(task, "ranges", grid, 0, Some(chunk), |param| match param {
-        Param::Rows => chunk.rows as u64,
+    let grid = input.rows.div_ceil(BLOCK).min(task.sm_count() as usize * BLOCKS_PER_SM);
+    program.launch(task, "ranges", grid, 0, Some(input), |param| match param {
+        Param::Rows => input.rows as u64,
         Param::Control => control.address(),
         Param::ExponentMax => exponents.address(),
         _ => 0,
     })
 }
 
-/// Aggregates `chunks` into a new table, going on from what ran `ahead`, and beginning again with a larger table where
+/// Aggregates `inputs` into a new table, going on from what ran `ahead`, and beginning again with a larger table where
 /// one proves too small.
-fn build(
-    task: &mut Task<'_>,
-    program: &mut Program,
-    chunks: &[(Arc<DeviceChunk>, u64)],
-    ahead: Ahead,
-) -> Result<Table> {
+fn build(task: &mut Task<'_>, program: &mut Program, inputs: &[(Input, u64)], ahead: Ahead) -> Result<Table> {
     let shape = shape(program)?;
     let compiled = program.compiled.clone();
-    let rows: usize = chunks.iter().map(|(chunk, _)| chunk.rows).sum();
+    let rows: usize = inputs.iter().map(|(input, _)| input.rows).sum();
     let (exponents, mut filling) = match ahead {
         Ahead::Running { exponents, filling } => (exponents, filling),
         Ahead::Idle | Ahead::Off => {
             let exponents = task.alloc_filled(shape.float_sums * 4, 0)?;
             if shape.float_sums > 0 {
-                for (chunk, _) in chunks {
-                    find_exponents(task, program, chunk, &exponents)?;
+                for (input, _) in inputs {
+                    find_exponents(task, program, input, &exponents)?;
                 }
             }
             (exponents, None)
@@ -262,11 +250,11 @@ fn build(
             Some(filling) => filling,
             None => {
                 let filling = Filling::start(task, &shape, slot_count, few_groups)?;
-                if chunks.is_empty() {
+                if inputs.is_empty() {
                     filling.add(task, program, &shape, &exponents, None, 0)?;
                 }
-                for (chunk, first_row) in chunks {
-                    filling.add(task, program, &shape, &exponents, Some(chunk), *first_row)?;
+                for (input, first_row) in inputs {
+                    filling.add(task, program, &shape, &exponents, Some(input), *first_row)?;
                 }
                 filling
             }

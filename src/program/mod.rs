@@ -6,7 +6,12 @@
 pub mod codegen;
 pub mod expr;
 pub mod pipeline;
+pub mod split;
 
 pub use codegen::{CompiledPipeline, CompiledSink, Module, OutputColumn, Param, check, compile};
 pub use expr::{BinaryOp, DatePart, Expr, Function, Literal, Op};
-pub use pipeline::{Aggregate, AggregateFunction, Phase, Pipeline, PipelineBuilder, Sink};
+pub use pipeline::{
+    Aggregate, AggregateFunction, Expand, Group, Origin, Phase, Pipeline, PipelineBuilder, Probe, ProbeKind,
+    Sink, Step, columns_of,
+};
+pub use split::{Part, split};
