@@ -5,6 +5,9 @@
 
 mod aggregate;
 mod binding;
+pub mod concat;
+mod fixed;
+pub mod gather;
 mod materialize;
 mod output;
 mod prefix_sum;
