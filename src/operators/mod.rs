@@ -11,6 +11,8 @@ pub mod gather;
 mod materialize;
 mod output;
 mod prefix_sum;
+mod radix_sort;
+pub mod sort;
 
 use std::sync::Arc;
 

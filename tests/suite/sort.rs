@@ -14,6 +14,7 @@ use swath::config::Config;
 use swath::device::DeviceBuffer;
 use swath::operators::concat::concat;
 use swath::operators::gather::gather;
+use swath::operators::sort::{KeyWidth, radix_sort};
 use swath::worker::{CancelToken, Task, Workers};
 
 use crate::column::{Nulls, Random, assert_same, batch, schema};
@@ -195,4 +196,63 @@ fn long_strings_among_short_and_empty_ones_are_gathered() {
     })
     .unwrap();
     assert_eq!(actual, concat_batches(&source.schema(), [&expected, &expected]).unwrap());
+}
+
+fn read_rows(task: &mut Task<'_>, rows: &DeviceBuffer, count: usize) -> swath::Result<Vec<u32>> {
+    let bytes = task.read(rows, 0, count * 4)?;
+    Ok(bytes.chunks_exact(4).map(|row| u32::from_le_bytes(row.try_into().unwrap())).collect())
+}
+
+/// Sorts on the device and on the host by the low `bits` bits.
+fn check_radix_sort(keys: Vec<u64>, width: KeyWidth, bits: u32, passes_max: u64, what: String) {
+    let mask = if bits == 64 { u64::MAX } else { (1 << bits) - 1 };
+    let mut expected: Vec<u32> = (0..keys.len() as u32).collect();
+    expected.sort_by_key(|row| keys[*row as usize] & mask);
+    let (rows, launched) = on_device(move |task| {
+        let bytes: Vec<u8> =
+            keys.iter().flat_map(|key| key.to_le_bytes()[..width.bytes()].to_vec()).collect();
+        let words = task.write(&bytes)?;
+        let rows = radix_sort(task, &words, width, bits, keys.len())?;
+        Ok((read_rows(task, &rows, keys.len())?, task.stats().kernels_launched))
+    })
+    .unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    assert_eq!(rows, expected, "{what}");
+    assert!(launched > 0 || rows.is_empty(), "{what}");
+    assert!(launched <= passes_max + 1, "{what}: {launched} kernels");
+}
+
+#[test]
+fn words_are_sorted() {
+    for (seed, rows) in [0, 1, 2, 33, 4095, 4096, 4097, 9000].into_iter().enumerate() {
+        for (width, bits) in [
+            (KeyWidth::Bits32, 32u32),
+            (KeyWidth::Bits32, 11),
+            (KeyWidth::Bits64, 64),
+            (KeyWidth::Bits64, 37),
+            (KeyWidth::Bits64, 1),
+        ] {
+            let random = &mut Random(seed as u64);
+            let keys = (0..rows).map(|_| random.next()).collect();
+            let passes = u64::from(bits.div_ceil(8));
+            check_radix_sort(keys, width, bits, passes, format!("seed {seed}, {rows} rows, {bits} bits"));
+        }
+    }
+}
+
+#[test]
+fn digits_in_which_no_rows_differ_take_no_pass() {
+    let random = &mut Random(3);
+    let rows = 10_000u64;
+    let equal = vec![0x1234_5678_9abc_def0; rows as usize];
+    check_radix_sort(equal, KeyWidth::Bits64, 64, 1, "all equal".into());
+    let skewed = (0..rows).map(|_| [7 << 40, 7 << 40, 9 << 40, u64::MAX >> 8][random.below(4)]).collect();
+    check_radix_sort(skewed, KeyWidth::Bits64, 64, 7, "skewed".into());
+    check_radix_sort((0..rows).collect(), KeyWidth::Bits64, 64, 2, "sorted".into());
+    check_radix_sort(
+        (0..rows).rev().map(|key| key << 20).collect(),
+        KeyWidth::Bits64,
+        64,
+        3,
+        "reversed".into(),
+    );
 }
