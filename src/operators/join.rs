@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::binding::{BLOCK, Control, Program, to_bytes};
+use super::sort::radix_sort;
 use crate::column::{DeviceChunk, DeviceColumn, Storage};
 use crate::device::{DeviceBuffer, KernelSource};
 use crate::error::{Error, Result};
@@ -177,8 +178,4 @@ pub fn with_bits(chunk: &DeviceChunk, bits: DeviceBuffer) -> Result<DeviceChunk>
     let mut columns = chunk.columns.clone();
     columns.push(Arc::new(DeviceColumn::fixed(DataType::Boolean, Storage::Bits, chunk.rows, bits, None)?));
     DeviceChunk::new(Arc::new(Schema::new(fields)), columns, chunk.rows)
-}
-
-fn radix_sort(_: &mut Task<'_>, _: &DeviceBuffer, _: u32, _: usize) -> Result<DeviceBuffer> {
-    Err(Error::unsupported("a join table with repeated keys"))
 }

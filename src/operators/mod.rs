@@ -5,10 +5,15 @@
 
 mod aggregate;
 mod binding;
+pub mod concat;
+mod fixed;
+pub mod gather;
 mod join;
 mod materialize;
 mod output;
 mod prefix_sum;
+mod radix_sort;
+pub mod sort;
 
 use std::sync::Arc;
 
