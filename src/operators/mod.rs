@@ -9,6 +9,7 @@ pub mod concat;
 mod fixed;
 pub mod gather;
 mod join;
+mod limit;
 mod materialize;
 mod output;
 mod prefix_sum;
@@ -25,7 +26,12 @@ use crate::worker::Task;
 
 use aggregate::AggregateState;
 use binding::Program;
-pub use join::{JoinTable, build};
+pub use concat::concat;
+pub use gather::gather;
+pub use join::{JoinTable, build, with_bits};
+pub use limit::limit;
+pub use output::empty;
+pub use sort::{SortKey, sort};
 
 /// A pipeline at work: chunks go in, chunks come out.
 ///

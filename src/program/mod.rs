@@ -8,7 +8,9 @@ pub mod expr;
 pub mod pipeline;
 pub mod split;
 
-pub use codegen::{CompiledPipeline, CompiledSink, Module, OutputColumn, Param, check, compile};
+pub use codegen::{
+    CompiledPipeline, CompiledSink, Module, OutputColumn, Param, check, compile, output_column,
+};
 pub use expr::{BinaryOp, DatePart, Expr, Function, Literal, Op};
 pub use pipeline::{
     Aggregate, AggregateFunction, Expand, Group, Origin, Phase, Pipeline, PipelineBuilder, Probe, ProbeKind,

@@ -5,6 +5,7 @@ mod cli;
 mod column;
 mod differential;
 mod generated;
+mod joins;
 mod operators;
 mod placement;
 mod program;
