@@ -9,10 +9,13 @@ pub mod concat;
 mod fixed;
 pub mod gather;
 mod materialize;
+mod merge_sort;
 mod output;
 mod prefix_sum;
+mod radix_select;
 mod radix_sort;
 pub mod sort;
+mod sort_key;
 
 use std::sync::Arc;
 
