@@ -37,18 +37,11 @@ struct SortField {
     u64 shift;   // low bits that all values share
 };
 
-// The 8 bytes from `at` on, first byte highest, zeros behind the end. Only words that hold a wanted byte are read.
+// The 8 bytes from `at` on, first byte highest, zeros behind the end.
 DEVICE u64 string_word(const Str& s, u32 at) {
     if (at >= s.length) return 0;
-    u32 count = s.length - at < 8 ? s.length - at : 8;
-    u64 address = (u64)(s.data + at);
-    const u64* words = (const u64*)(address & ~7ull);
-    u32 skipped = (u32)address & 7;
-    u64 bytes = words[0] >> (8 * skipped);
-    if (skipped + count > 8) bytes |= words[1] << (64 - 8 * skipped);
-    u64 high = __byte_perm((u32)bytes, 0, 0x0123), low = __byte_perm((u32)(bytes >> 32), 0, 0x0123);
-    u64 word = high << 32 | low;
-    return count == 8 ? word : word & ~(~0ull >> (8 * count));
+    u64 bytes = load_bytes(s.data + at, s.length - at < 8 ? s.length - at : 8);
+    return (u64)__byte_perm((u32)bytes, 0, 0x0123) << 32 | __byte_perm((u32)(bytes >> 32), 0, 0x0123);
 }
 
 DEVICE Str sort_string(const SortField& f, u64 row) { return string_at(f.offsets, f.values, row); }

@@ -16,6 +16,7 @@ pub(super) const MERGE_TILE: usize = 2048;
 static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
     let text = [
         include_str!("../../kernels/prelude.cuh"),
+        include_str!("../../kernels/bytes.cuh"),
         include_str!("../../kernels/sort_key.cuh"),
         include_str!("../../kernels/merge_sort.cu"),
     ]

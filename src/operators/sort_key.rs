@@ -27,6 +27,7 @@ pub(super) static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
     let text = [
         include_str!("../../kernels/prelude.cuh"),
         include_str!("../../kernels/scan.cuh"),
+        include_str!("../../kernels/bytes.cuh"),
         include_str!("../../kernels/sort_key.cuh"),
         include_str!("../../kernels/sort.cu"),
     ]

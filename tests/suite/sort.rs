@@ -9,7 +9,7 @@ use arrow::compute::{SortColumn, SortOptions, cast, concat_batches, lexsort_to_i
 use arrow::datatypes::*;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use futures::executor::block_on;
-use swath::column::{DeviceChunk, StagedChunk};
+use swath::column::{DeviceChunk, DeviceColumn, StagedChunk};
 use swath::config::Config;
 use swath::device::DeviceBuffer;
 use swath::operators::concat::concat;
@@ -271,24 +271,42 @@ fn sorted_on_host(batch: &RecordBatch, keys: &[SortKey]) -> Vec<u32> {
     lexsort_to_indices(&columns, None).unwrap().values().to_vec()
 }
 
-/// Sorts on the device and on the host; returns how many kernels were launched.
-fn check_sort(batch: &RecordBatch, keys: &[SortKey], fetch: Option<usize>, what: &str) -> u64 {
-    let mut expected = sorted_on_host(batch, keys);
-    expected.truncate(fetch.unwrap_or(usize::MAX));
-    let (input, input_keys) = (batch.clone(), keys.to_vec());
-    let (rows, launched) = on_device(move |task| {
+/// Keys, and how many rows are wanted.
+type Case = (Vec<SortKey>, Option<usize>);
+
+/// Sorts `batch` on the device and on the host for each case; returns how many kernels each took.
+fn check_sorts(batch: &RecordBatch, cases: &[Case], what: &str) -> Vec<u64> {
+    let (input, input_cases) = (batch.clone(), cases.to_vec());
+    let sorted = on_device(move |task| {
         let chunk = upload(task, &input)?;
-        let sorted = sort(task, &chunk, &input_keys, fetch)?;
-        Ok((read_rows(task, &sorted.rows, sorted.count)?, task.stats().kernels_launched))
+        let mut outputs = vec![];
+        for (keys, fetch) in &input_cases {
+            let before = task.stats().kernels_launched;
+            let sorted = sort(task, &chunk, keys, *fetch)?;
+            let launched = task.stats().kernels_launched - before;
+            outputs.push((read_rows(task, &sorted.rows, sorted.count)?, launched));
+        }
+        Ok(outputs)
     })
-    .unwrap_or_else(|error| panic!("{what}, {keys:?}: {error:?}"));
-    if rows != expected {
-        let at = rows.iter().zip(&expected).position(|(row, expected)| row != expected);
-        panic!("{what}, {keys:?}: {} rows for {}, which differ at {at:?}", rows.len(), expected.len());
+    .unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    let mut all_launched = vec![];
+    for ((keys, fetch), (rows, launched)) in cases.iter().zip(sorted) {
+        let mut expected = sorted_on_host(batch, keys);
+        expected.truncate(fetch.unwrap_or(usize::MAX));
+        if rows != expected {
+            let at = rows.iter().zip(&expected).position(|(row, expected)| row != expected);
+            let (rows, expected) = (rows.len(), expected.len());
+            panic!("{what}, {keys:?}, fetch {fetch:?}: {rows} rows for {expected}, which differ at {at:?}");
+        }
+        assert!(launched > 0 || rows.is_empty(), "{what}, {keys:?}");
+        assert!(launched < 150, "{what}, {keys:?}: {launched} kernels");
+        all_launched.push(launched);
     }
-    assert!(launched > 0 || rows.is_empty(), "{what}");
-    assert!(launched < 150, "{what}, {keys:?}: {launched} kernels");
-    launched
+    all_launched
+}
+
+fn check_sort(batch: &RecordBatch, keys: &[SortKey], fetch: Option<usize>, what: &str) -> u64 {
+    check_sorts(batch, &[(keys.to_vec(), fetch)], what)[0]
 }
 
 fn key(column: usize, descending: bool, nulls_first: bool) -> SortKey {
@@ -305,12 +323,11 @@ fn every_type_is_sorted() {
     for (seed, nulls) in [Nulls::None, Nulls::Random].into_iter().enumerate() {
         let random = &mut Random(seed as u64);
         let batch = batch(&schema, 2100, nulls, random);
-        for column in 0..schema.fields().len() {
-            let one = key(column, random.below(2) == 0, random.below(2) == 0);
-            let what = format!("seed {seed}, {}", schema.field(column).data_type());
-            check_sort(&batch, &[one], None, &what);
-            check_sort(&batch.slice(0, 500), &[one], None, &what);
-        }
+        let cases: Vec<Case> = (0..schema.fields().len())
+            .map(|column| (vec![key(column, random.below(2) == 0, random.below(2) == 0)], None))
+            .collect();
+        check_sorts(&batch, &cases, &format!("seed {seed}"));
+        check_sorts(&batch.slice(0, 500), &cases, &format!("seed {seed}, 500 rows"));
     }
 }
 
@@ -321,13 +338,15 @@ fn several_keys_are_sorted() {
         let random = &mut Random(seed as u64 + 50);
         let nulls = [Nulls::None, Nulls::All, Nulls::Random, Nulls::Random][random.below(4)];
         let batch = batch(&schema, rows, nulls, random);
-        for _ in 0..3 {
-            let keys: Vec<SortKey> =
-                (0..1 + random.below(4)).map(|_| random_key(schema.fields().len(), random)).collect();
-            let fetch = [None, Some(0), Some(1), Some(10), Some(rows), Some(rows / 5)][random.below(6)];
-            let what = format!("seed {}, {rows} rows, nulls {nulls:?}, fetch {fetch:?}", seed + 50);
-            check_sort(&batch, &keys, fetch, &what);
-        }
+        let fetches = [None, Some(0), Some(1), Some(10), Some(rows), Some(rows / 5)];
+        let cases: Vec<Case> = (0..8)
+            .map(|_| {
+                let keys = 1 + random.below(4);
+                let keys = (0..keys).map(|_| random_key(schema.fields().len(), random)).collect();
+                (keys, fetches[random.below(6)])
+            })
+            .collect();
+        check_sorts(&batch, &cases, &format!("seed {}, {rows} rows, nulls {nulls:?}", seed + 50));
     }
 }
 
@@ -374,15 +393,14 @@ fn ties_keep_their_order() {
     for (seed, rows) in [33, 1000, 2048, 2049, 6000].into_iter().enumerate() {
         let random = &mut Random(seed as u64 + 80);
         let batch = few_values(rows, random);
-        for column in 0..batch.num_columns() {
-            let keys = [key(column, random.below(2) == 0, random.below(2) == 0)];
-            check_sort(&batch, &keys, None, &format!("seed {}, {rows} rows", seed + 80));
+        let mut cases: Vec<Case> = (0..batch.num_columns())
+            .map(|column| (vec![key(column, random.below(2) == 0, random.below(2) == 0)], None))
+            .collect();
+        for _ in 0..12 {
+            let keys = (0..3).map(|_| random_key(batch.num_columns(), random)).collect();
+            cases.push((keys, [None, Some(7), Some(rows / 10)][random.below(3)]));
         }
-        for _ in 0..4 {
-            let keys: Vec<SortKey> = (0..3).map(|_| random_key(batch.num_columns(), random)).collect();
-            let fetch = [None, Some(7), Some(rows / 10)][random.below(3)];
-            check_sort(&batch, &keys, fetch, &format!("seed {}, {rows} rows, {fetch:?}", seed + 80));
-        }
+        check_sorts(&batch, &cases, &format!("seed {}, {rows} rows", seed + 80));
     }
 }
 
@@ -413,11 +431,9 @@ fn sorted_and_reversed_rows_are_sorted() {
             ("falling", Arc::new(falling)),
         ])
         .unwrap();
-        for column in 0..2 {
-            for descending in [false, true] {
-                check_sort(&batch, &[key(column, descending, false)], None, &format!("{rows} rows"));
-            }
-        }
+        let cases = [(0, false), (0, true), (1, false), (1, true)]
+            .map(|(column, descending)| (vec![key(column, descending, false)], None));
+        check_sorts(&batch, &cases, &format!("{rows} rows"));
     }
 }
 
@@ -460,10 +476,14 @@ fn long_strings_are_sorted() {
         let batch = text_batch(texts, random);
         let what = format!("seed {seed}");
         let (descending, nulls_first) = (random.below(2) == 0, random.below(2) == 0);
-        check_sort(&batch, &[key(0, descending, nulls_first)], None, &what);
-        check_sort(&batch, &[key(0, descending, nulls_first), key(1, true, false)], None, &what);
-        check_sort(&batch, &[key(1, false, false), key(0, descending, nulls_first)], None, &what);
-        check_sort(&batch, &[key(0, descending, nulls_first), key(1, true, false)], Some(40), &what);
+        let text = key(0, descending, nulls_first);
+        let cases = [
+            (vec![text], None),
+            (vec![text, key(1, true, false)], None),
+            (vec![key(1, false, false), text], None),
+            (vec![text, key(1, true, false)], Some(40)),
+        ];
+        check_sorts(&batch, &cases, &what);
     }
 }
 
@@ -503,9 +523,34 @@ fn fetched_rows_are_the_first_of_all() {
             ("skewed", Arc::new(skewed), true),
         ])
         .unwrap();
-        for fetch in [1, 10, 3000] {
-            let keys: Vec<SortKey> = (0..1 + random.below(3)).map(|_| random_key(3, random)).collect();
-            check_sort(&batch, &keys, Some(fetch), &format!("seed {seed}, fetch {fetch}"));
-        }
+        let cases = [1, 10, 3000, 4999].map(|fetch| {
+            let keys = 1 + random.below(3);
+            ((0..keys).map(|_| random_key(3, random)).collect(), Some(fetch))
+        });
+        check_sorts(&batch, &cases, &format!("seed {seed}"));
     }
+}
+
+/// A column of strings that claims bytes which nobody allocated.
+fn oversized(task: &mut Task<'_>, bytes: i32) -> swath::Result<Arc<DeviceChunk>> {
+    let schema = Arc::new(Schema::new(vec![Field::new("s", DataType::Utf8, false)]));
+    let offsets = task.write(&[0, bytes].map(i32::to_le_bytes).concat())?;
+    let values = task.alloc(0)?;
+    let column = Arc::new(DeviceColumn::bytes(DataType::Utf8, 1, offsets, values, None)?);
+    Ok(Arc::new(DeviceChunk::new(schema, vec![column], 1)?))
+}
+
+#[test]
+fn strings_of_two_gigabytes_are_out_of_memory() {
+    on_device(|task| {
+        let half = oversized(task, 1 << 30)?;
+        let error = concat(task, &[Arc::clone(&half), half]).expect_err("offsets have 31 bits");
+        assert!(error.is_out_of_memory() && error.to_string().contains("'s'"), "{error:?}");
+        let chunk = oversized(task, 1 << 20)?;
+        let rows = write_index(task, &[0; 2048])?;
+        let error = gather(task, &chunk, &rows, 2048, false).expect_err("offsets have 31 bits");
+        assert!(error.is_out_of_memory() && error.to_string().contains("'s'"), "{error:?}");
+        Ok(())
+    })
+    .unwrap();
 }
