@@ -11,10 +11,13 @@ pub mod gather;
 mod join;
 mod limit;
 mod materialize;
+mod merge_sort;
 mod output;
 mod prefix_sum;
+mod radix_select;
 mod radix_sort;
 pub mod sort;
+mod sort_key;
 
 use std::sync::Arc;
 
