@@ -255,7 +255,7 @@ async fn upload(
     worker
         .run("pin", cancel.clone(), move |task| {
             task.synchronize()?;
-            Ok(task.keep_resident(&key, table))
+            task.keep_resident(&key, table)
         })
         .await
 }
@@ -375,7 +375,7 @@ impl ResidentScanExec {
         cancel: &CancelToken,
     ) -> PlanResult<Option<Arc<DeviceTable>>> {
         let key = self.key.clone();
-        let found = worker.run("resident", cancel.clone(), move |task| Ok(task.resident(&key))).await;
+        let found = worker.run("resident", cancel.clone(), move |task| task.resident(&key)).await;
         if let Some(table) = found.map_err(to_plan_error)? {
             return Ok(Some(table));
         }
