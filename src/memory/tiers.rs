@@ -94,7 +94,7 @@ pub enum Demotion {
     Move { chunk: ChunkId, from: Tier, to: Tier },
     /// Drop this chunk, which can be made again; it is forgotten here. Ask again if it was another.
     Drop { chunk: ChunkId },
-    /// There is no room below, whatever is moved. Nothing changed.
+    /// There is no room below that moving one more chunk would make.
     Full { asked: u64, free: Vec<(Tier, u64)> },
 }
 
