@@ -31,6 +31,7 @@ mod placement;
 mod receipt;
 mod resident;
 mod scan_projection;
+mod tier_metrics;
 
 pub use device_exec::DeviceExec;
 pub use engine::{Engine, SwathOptions, install};
