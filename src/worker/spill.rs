@@ -67,17 +67,17 @@ impl Task<'_> {
                 Found::Lost => return Err(lost()),
                 Found::Below(below) => below,
             };
-            let made = task.bring_back(&below);
-            let (content, outcome) = match made {
+            let (content, outcome) = match task.bring_back(&below) {
                 Ok(chunk) => {
                     task.stats.fetched.add(below.bytes.tier(), below.image.bytes());
-                    task.keep_pinned(below)?;
+                    let kept = task.keep_pinned(below);
                     let chunk = Arc::new(chunk);
-                    (Content::Device(Arc::clone(&chunk)), Ok(chunk))
+                    (Content::Device(Arc::clone(&chunk)), kept.map(|()| chunk))
                 }
                 Err(error) => (Content::Host(below), Err(error)),
             };
-            drop(task.shared.store.moved(stored.0.id, content, outcome.is_ok()));
+            let is_there = matches!(content, Content::Device(_));
+            drop(task.shared.store.moved(stored.0.id, content, is_there));
             outcome
         })
     }

@@ -82,6 +82,7 @@ impl AllocationFaults {
         let count = self.simulator.allocations(DEVICE) - before;
         assert!(count > 0, "{sql}: allocated nothing");
         let seed = sql.bytes().fold(count, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        let (mut failed, mut right) = (0, 0);
         for failing in RUNS_OF_FAILURES {
             for place in places(count, seed) {
                 let what = format!("{sql}\nallocation {place} of {count} fails, {failing} in turn");
@@ -89,8 +90,12 @@ impl AllocationFaults {
                 let outcome = tokio::time::timeout(HANG, self.run(&self.device, sql)).await;
                 self.simulator.fail_allocations_in(DEVICE, 0, 0);
                 match outcome.unwrap_or_else(|_| panic!("{what}: it hangs")) {
-                    Ok(rows) => assert_eq!(rows, expected, "{what}"),
+                    Ok(rows) => {
+                        right += 1;
+                        assert_eq!(rows, expected, "{what}");
+                    }
                     Err(error) => {
+                        failed += 1;
                         assert!(failing > 1, "{what}: one failure is got over by trying again: {error}");
                         assert_eq!(self.engine.config().fallback, Fallback::Error, "{what}: {error}");
                         let ours = ours(&error).unwrap_or_else(|| panic!("{what}: {error}"));
@@ -103,6 +108,7 @@ impl AllocationFaults {
                 assert_eq!(self.settle(&what).await, (free, live), "{what}: something is left");
             }
         }
+        println!("{sql}: {count} allocations, {failed} runs failed cleanly, {right} were right");
         assert_eq!(self.run(&self.device, sql).await.expect("nothing fails any more"), expected, "{sql}");
         let worker = self.engine.worker().expect("there is one");
         assert_eq!(worker.generation(), 0, "{sql}: want of memory is no fault");

@@ -515,3 +515,123 @@ fn tasks_of_several_threads_share_the_store() {
         assert_eq!(device.simulator.last_fault(), None);
     }
 }
+
+/// Stores five chunks where two have room, reads them all, and lets them go; answers what was read.
+fn through_the_tiers(task: &mut Task<'_>, stored: &mut Vec<StoredChunk>) -> Result<Vec<RecordBatch>> {
+    for index in 0..5 {
+        stored.push(store(task, 1000, index)?);
+    }
+    let mut read = vec![];
+    for handle in stored.iter().chain(stored.iter().rev()) {
+        let chunk = task.fetch(handle)?;
+        read.push(task.download(&chunk)?);
+    }
+    Ok(read)
+}
+
+#[test]
+fn allocations_that_fail_while_chunks_move_lose_none() {
+    for lazy in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = [20_000, PINNED_MIN, 8_000, PLENTY];
+        let device = exclusive_with(FAULTY, lazy, limited(limits, folder.path()));
+        let worker = device.worker();
+        let expected: Vec<RecordBatch> =
+            (0..5).chain((0..5).rev()).map(|index| numbers(1000, index)).collect();
+        let before = device.simulator.allocations(FAULTY);
+        let read = run(worker, |task| through_the_tiers(task, &mut vec![])).unwrap();
+        assert_eq!(read, expected);
+        let count = device.simulator.allocations(FAULTY) - before;
+        let live = device.simulator.live_allocations(FAULTY);
+        let (mut failed, mut right) = (0, 0);
+        for failing in [1, 3, u64::MAX] {
+            for place in 1..=count {
+                let what = format!("allocation {place} of {count}, {failing} in turn, lazy {lazy}");
+                device.simulator.fail_allocations_in(FAULTY, place, failing);
+                let (outcome, stored) = run(worker, |task| {
+                    let mut stored = vec![];
+                    let outcome = through_the_tiers(task, &mut stored);
+                    Ok((outcome, stored))
+                })
+                .unwrap_or_else(|error| panic!("{what}: {error}"));
+                device.simulator.fail_allocations_in(FAULTY, 0, 0);
+                match outcome {
+                    Ok(read) => {
+                        right += 1;
+                        assert_eq!(read, expected, "{what}");
+                    }
+                    Err(error) => {
+                        failed += 1;
+                        assert!(failing > 1 && error.is_out_of_memory(), "{what}: {error:?}");
+                    }
+                }
+                // What was stored before is still there, wherever it lies.
+                for (index, handle) in stored.into_iter().enumerate() {
+                    let batch = run(worker, move |task| {
+                        let chunk = task.fetch(&handle)?;
+                        task.download(&chunk)
+                    });
+                    assert_eq!(batch.expect(&what), numbers(1000, index as i64), "{what}");
+                }
+                run(worker, |task| task.synchronize()).unwrap();
+                assert_eq!(worker.free_bytes(), 20_000, "{what}");
+                assert_eq!(device.simulator.live_allocations(FAULTY), live, "{what}");
+                assert!(Tier::BELOW_DEVICE.iter().all(|tier| worker.tier_bytes(*tier).0 == 0), "{what}");
+                assert_eq!(spill_files(folder.path()), 0, "{what}");
+            }
+        }
+        assert!(failed > 0 && right as u64 >= count, "{failed} failed, {right} were right");
+        assert_eq!((device.simulator.last_fault(), worker.generation()), (None, 0));
+    }
+}
+
+#[test]
+fn a_fault_while_chunks_move_loses_only_what_was_on_the_device() {
+    for lazy in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let device = only(Tier::Disk, 12_000, lazy, folder.path());
+        let worker = device.worker();
+        let stored: Vec<StoredChunk> =
+            (0..3).map(|index| run(worker, move |task| store(task, 1000, index)).unwrap()).collect();
+        let handles = stored.clone();
+        let simulator = device.simulator;
+        let error = run(worker, move |task| {
+            simulator.lose_device(FAULTY);
+            // The third would have to leave for the first to come back.
+            task.fetch(&handles[0])
+        });
+        assert!(error.unwrap_err().is_device_fault());
+        let tiers: Vec<Option<Tier>> = stored.iter().map(StoredChunk::tier).collect();
+        assert_eq!(tiers, [Some(Tier::Disk), Some(Tier::Disk), None], "lazy {lazy}");
+        for (index, handle) in stored[..2].iter().cloned().enumerate() {
+            let batch = run(worker, move |task| {
+                let chunk = task.fetch(&handle)?;
+                task.download(&chunk)
+            });
+            assert_eq!(batch.unwrap(), numbers(1000, index as i64), "lazy {lazy}");
+        }
+        drop(stored);
+        assert_eq!(worker.free_bytes(), 12_000);
+        assert_eq!(spill_files(folder.path()), 0);
+    }
+}
+
+#[test]
+fn a_task_that_is_cancelled_while_chunks_move_leaves_them_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let device = only(Tier::Disk, 12_000, false, folder.path());
+    let worker = device.worker();
+    let stored = run(worker, |task| store(task, 1000, 9)).unwrap();
+    let cancel = CancelToken::new();
+    let inner = cancel.clone();
+    let cancelled = block_on(worker.run("cancelled", cancel, move |task| {
+        inner.cancel();
+        push_out(task)
+    }));
+    assert!(cancelled.unwrap_err().is_cancelled());
+    let batch = run(worker, move |task| {
+        let chunk = task.fetch(&stored)?;
+        task.download(&chunk)
+    });
+    assert_eq!(batch.unwrap(), numbers(1000, 9));
+}
