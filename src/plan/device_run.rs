@@ -28,6 +28,7 @@ use super::device_exec::{Incidents, rebase};
 use super::engine::{Engine, SwathOptions};
 use super::feed::{BATCHES_AHEAD, Feed, Feeds, choose, join, split, stage};
 use super::stages::{DevicePlan, LeafPlan};
+use super::tier_metrics::TierMetrics;
 use super::to_plan_error;
 use crate::column::{DeviceChunk, StagedChunk};
 use crate::config::Fallback;
@@ -80,6 +81,7 @@ pub(super) struct RunMetrics {
     upload_time: Time,
     download_time: Time,
     device_elapsed: Time,
+    tiers: TierMetrics,
 }
 
 impl RunMetrics {
@@ -99,6 +101,7 @@ impl RunMetrics {
             upload_time: time("upload_time"),
             download_time: time("download_time"),
             device_elapsed: time("device_elapsed"),
+            tiers: TierMetrics::new(metrics),
         }
     }
 
@@ -112,6 +115,7 @@ impl RunMetrics {
         self.kernel_time.add_duration(stats.kernel_time);
         self.upload_time.add_duration(stats.upload_time);
         self.download_time.add_duration(stats.download_time);
+        self.tiers.add(stats);
     }
 }
 

@@ -34,6 +34,7 @@ mod scan_projection;
 mod stage_run;
 mod stages;
 mod tree;
+mod tier_metrics;
 
 pub use device_exec::DeviceExec;
 pub use engine::{Engine, SwathOptions, install};

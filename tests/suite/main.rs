@@ -1,5 +1,6 @@
 //! Every integration test, in one binary: linking is the slow part.
 
+mod allocation_faults;
 mod bad_input;
 mod cli;
 mod column;
@@ -11,6 +12,7 @@ mod placement;
 mod program;
 mod simulator;
 mod sort;
+mod tiers;
 mod tpch_device;
 mod tpch_host;
 mod worker;
