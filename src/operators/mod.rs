@@ -8,6 +8,7 @@ mod binding;
 mod materialize;
 mod output;
 mod prefix_sum;
+mod text;
 
 use std::sync::Arc;
 

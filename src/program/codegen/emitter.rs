@@ -262,6 +262,8 @@ const LIBRARY: &[(&str, &str)] = &[
     ("prelude", include_str!("../../../kernels/prelude.cuh")),
     ("decimal", include_str!("../../../kernels/decimal.cuh")),
     ("string", include_str!("../../../kernels/string.cuh")),
+    ("text", include_str!("../../../kernels/text.cuh")),
+    ("regex", include_str!("../../../kernels/regex.cuh")),
     ("temporal", include_str!("../../../kernels/temporal.cuh")),
     ("fixed_sum", include_str!("../../../kernels/fixed_sum.cuh")),
     ("scan_rows", include_str!("../../../kernels/scan_rows.cuh")),

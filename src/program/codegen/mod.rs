@@ -10,10 +10,12 @@ mod cast;
 mod emitter;
 mod expression;
 mod function;
+mod like;
 mod materialize;
 mod param;
 #[cfg(test)]
 mod tests;
+mod text;
 mod value;
 
 use std::fmt::Write as _;

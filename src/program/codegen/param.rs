@@ -23,6 +23,8 @@ pub enum Param {
     FromMask,
     FromExponents,
     Heap,
+    /// Address of the heap of new text.
+    Text,
     /// Addresses of an input column's parts; 0 where there is none.
     Values(usize),
     Validity(usize),
@@ -56,6 +58,7 @@ impl Param {
             Param::FromMask => "from_mask".into(),
             Param::FromExponents => "from_exponents".into(),
             Param::Heap => "heap".into(),
+            Param::Text => "text".into(),
             Param::Values(column) => format!("c{column}"),
             Param::Validity(column) => format!("c{column}_valid"),
             Param::Offsets(column) => format!("c{column}_offsets"),
@@ -77,7 +80,7 @@ impl Param {
             | Param::SharedSlots
             | Param::FromMask
             | Param::Word(_) => "u64",
-            Param::Control | Param::Tiles | Param::Slots | Param::Ranks => "u64*",
+            Param::Control | Param::Tiles | Param::Slots | Param::Ranks | Param::Text => "u64*",
             Param::FromSlots => "const u64*",
             Param::ExponentMax | Param::FirstRows | Param::OutputValidity(_) => "u32*",
             Param::FromExponents => "const u32*",
