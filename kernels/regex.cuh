@@ -30,12 +30,12 @@ static __device__ __noinline__ u32 regex_run(const Str& s, const u8* table) {
 #define REGEX_GO 2
 #define REGEX_MATCH 3
 
-// The table: [classes, start, offsets of the parts below].
+// The table: [classes, start, words, offsets of the parts below].
 struct Finder {
-    u32 classes, start;
+    u32 classes, start, words;
     const u8* class_of;
     const u32* program;       // for each state its kind and arguments, four words
-    const u64* viable;        // for each note the states from which a match can come, four words
+    const u64* viable;        // for each note the states from which a match can come, `words` words
     const u16* steps;         // for each state that reads a byte, and each class, the state after it
     const u16* alternatives;  // of unions, the preferred first
     const u8* rows;           // for each note, inside the string and at its first byte, and each class, the note before
@@ -44,15 +44,16 @@ DEVICE Finder finder_of(const u8* table) {
     const u32* head = (const u32*)table;
     return Finder{head[0],
                   head[1],
-                  table + head[2],
-                  (const u32*)(table + head[3]),
-                  (const u64*)(table + head[4]),
-                  (const u16*)(table + head[5]),
+                  head[2],
+                  table + head[3],
+                  (const u32*)(table + head[4]),
+                  (const u64*)(table + head[5]),
                   (const u16*)(table + head[6]),
-                  table + head[7]};
+                  (const u16*)(table + head[7]),
+                  table + head[8]};
 }
 DEVICE bool regex_viable(const Finder& f, u32 note, u32 state) {
-    return (f.viable[note * 4 + state / 64] >> (state % 64)) & 1;
+    return (f.viable[note * f.words + state / 64] >> (state % 64)) & 1;
 }
 
 // Notes for each byte, and the end, from which states a match can come there.

@@ -19,14 +19,14 @@ use regex_automata::util::{interpolate, primitives::PatternID, start, syntax};
 
 use crate::error::{Error, Result};
 
-/// The largest table: what the first-level cache of a multiprocessor holds beside the strings.
-const TABLE_BYTES_MAX: usize = 64 * 1024;
+/// The largest table. Strings that keep to few states, as most do, keep their rows in the caches of a multiprocessor.
+const TABLE_BYTES_MAX: usize = 512 * 1024;
 /// States explored before they are merged.
 const STATES_MAX: usize = 8192;
 /// States of the reversed automaton, which notes one for each byte of the string in a byte.
 const NOTES_MAX: usize = 256;
-/// States of an expression whose matches are looked for; a set of them is four words.
-const WALK_STATES_MAX: usize = 256;
+/// States of an expression whose matches are looked for.
+const WALK_STATES_MAX: usize = 2048;
 /// Groups of an expression whose matches are looked for, the whole match included.
 const GROUPS_MAX: usize = 10;
 
@@ -171,10 +171,10 @@ fn refuse_look(pattern: &str, look: Look) -> Result<()> {
     }
 }
 
-/// A set of states.
-type Set = [u64; WALK_STATES_MAX / 64];
+/// A set of states, a bit each.
+type Set = Vec<u64>;
 
-fn has(set: &Set, state: usize) -> bool {
+fn has(set: &[u64], state: usize) -> bool {
     (set[state / 64] >> (state % 64)) & 1 == 1
 }
 
@@ -209,8 +209,14 @@ pub fn finder(pattern: &str) -> Result<(Vec<u8>, NFA)> {
         };
         next.map(|next| next.as_usize())
     };
+    // For each class the states that read it, with the states after them.
+    let reads: Vec<Vec<(usize, usize)>> = examples
+        .iter()
+        .map(|&byte| (0..states.len()).filter_map(|state| Some((state, step(state, byte)?))).collect())
+        .collect();
+    let empty: Set = vec![0; states.len().div_ceil(64)];
     let closure = |consuming: &Set, at_start: bool, at_end: bool| -> Set {
-        let mut set = *consuming;
+        let mut set = consuming.clone();
         // Every state comes after those that it leads to.
         for &state in &order {
             let can = match &states[state] {
@@ -230,29 +236,29 @@ pub fn finder(pattern: &str) -> Result<(Vec<u8>, NFA)> {
         }
         set
     };
-    let before = |set: &Set, byte: u8, at_start: bool| -> Set {
-        let mut consuming = Set::default();
-        for state in 0..states.len() {
-            if step(state, byte).is_some_and(|next| has(set, next)) {
+    let before = |set: &Set, class: usize, at_start: bool| -> Set {
+        let mut consuming = empty.clone();
+        for &(state, next) in &reads[class] {
+            if has(set, next) {
                 consuming[state / 64] |= 1 << (state % 64);
             }
         }
         closure(&consuming, at_start, false)
     };
 
-    let mut sets = vec![closure(&Set::default(), false, true), closure(&Set::default(), true, true)];
+    let mut sets = vec![closure(&empty, false, true), closure(&empty, true, true)];
     let mut numbers: HashMap<Set, usize> = HashMap::new();
-    numbers.insert(sets[1], 1);
-    numbers.insert(sets[0], 0);
+    numbers.insert(sets[1].clone(), 1);
+    numbers.insert(sets[0].clone(), 0);
     // Two rows a set: what comes before a byte inside the string, and before its first byte.
     let mut rows: Vec<u8> = vec![];
     let mut done = 0;
     while done < sets.len() {
         for at_start in [false, true] {
-            for &byte in &examples {
-                let set = before(&sets[done], byte, at_start);
-                let number = *numbers.entry(set).or_insert_with(|| {
-                    sets.push(set);
+            for class in 0..examples.len() {
+                let set = before(&sets[done], class, at_start);
+                let number = *numbers.entry(set).or_insert_with_key(|set| {
+                    sets.push(set.clone());
                     sets.len() - 1
                 });
                 if number >= NOTES_MAX {
@@ -298,14 +304,15 @@ pub fn finder(pattern: &str) -> Result<(Vec<u8>, NFA)> {
         alternatives.iter().flat_map(|next| next.to_le_bytes()).collect(),
         rows,
     ];
-    let mut head = vec![examples.len() as u32, nfa.start_anchored().as_u32()];
-    let head_bytes = 8 * 4;
+    let mut head = vec![examples.len() as u32, nfa.start_anchored().as_u32(), empty.len() as u32];
+    let head_bytes = 10 * 4;
     for part in &parts {
         table.resize(table.len().next_multiple_of(8), 0);
         head.push((head_bytes + table.len()) as u32);
         table.extend_from_slice(part);
     }
     let mut whole = words(&head);
+    whole.resize(head_bytes, 0);
     whole.extend(table);
     if whole.len() > TABLE_BYTES_MAX {
         return Err(too_large(pattern, format_args!("{} bytes of tables", whole.len())));

@@ -129,7 +129,7 @@ fn new_text() {
         "lpad(v, 7, 'é!')",
         "rpad(s, 5, 'xy')",
         "rpad(v, 20, '')",
-        "lpad(v, n, s)",
+        "lpad(v, abs(n), s)",
         "initcap(ascii)",
         "translate(s, 'aé日/', 'xy')",
         "translate(v, 'ab', 'Ünï')",
@@ -225,6 +225,9 @@ fn generated_regular_expressions() {
         }
         for _ in 0..1 + rng.below(4) {
             let atom = atoms[rng.below(15) as usize];
+            // Classes of Unicode have many states backwards: those are left to the CPU where groups are looked for.
+            let atom = if index % 3 > 0 { atom.replace('\\', "") } else { atom.to_string() };
+            let atom = atom.as_str();
             let count = counts[rng.below(10) as usize];
             // A repetition of what may be empty is left to the CPU.
             let count = if atom == "(f?)" { "" } else { count };
@@ -294,4 +297,98 @@ fn failures_of_strings_name_the_expression() {
     }
     let error = pair.error(r"SELECT s ~ '[a-q][^u-z]{13}x' FROM t");
     assert!(error.contains("regular expression") && error.contains("states"), "{error}");
+}
+
+/// Text that is a number, a date or a word for true and false, or nearly.
+fn written(rng: &mut Rng) -> String {
+    let digits = |rng: &mut Rng, most: u64| -> String {
+        (0..1 + rng.below(most)).map(|_| (b'0' + rng.below(10) as u8) as char).collect()
+    };
+    let pick = |rng: &mut Rng, list: &[&str]| list[rng.below(list.len() as u64) as usize].to_string();
+    let sign = pick(rng, &["", "", "-", "+"]);
+    let date = |rng: &mut Rng| {
+        format!("{}-{:02}-{:02}", 1600 + rng.below(800), 1 + rng.below(13), 1 + rng.below(31))
+    };
+    let text = match rng.below(9) {
+        0 => sign + &digits(rng, 3),
+        1 => sign + &digits(rng, 21),
+        2 => sign + &digits(rng, 6) + "." + &digits(rng, 7),
+        3 => pick(rng, &["true", "YES", "f", "n", "off", "on", "1", "tru", "x", "", " no "]),
+        4 => date(rng),
+        5 => format!(
+            "{}{}{:02}:{:02}:{:02}",
+            date(rng),
+            pick(rng, &[" ", "T"]),
+            rng.below(25),
+            rng.below(60),
+            rng.below(60)
+        ),
+        6 => format!("{} 01:02:03.{}{}", date(rng), digits(rng, 9), pick(rng, &["", "Z"])),
+        7 => pick(
+            rng,
+            &["2024-1-3", "2024-02-30", "20240229", "1999-12-1", "9999-12-31", "12-1-1", "0000-01-01", "."],
+        ),
+        _ => sign + &digits(rng, 9) + &pick(rng, &["", " ", "a", "."]),
+    };
+    if rng.below(6) == 0 { format!(" {text}\t") } else { text }
+}
+
+#[test]
+fn casts_from_text() {
+    for (seed, lazy) in [(71, false), (72, true)] {
+        let mut rng = Rng(seed);
+        let array: StringArray = (0..3_000).map(|_| (rng.below(9) > 0).then(|| written(&mut rng))).collect();
+        let view = cast(&array, &DataType::Utf8View).expect("text is text");
+        let schema = Schema::new(vec![
+            Field::new("s", DataType::Utf8, true),
+            Field::new("v", DataType::Utf8View, true),
+        ]);
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(array), view]).expect("it fits");
+        let pair = Pair::over(&[batch], lazy, format!("written, seed {seed}, lazy {lazy}"));
+        let mut expressions: Vec<String> = vec![];
+        for to in
+            ["TINYINT", "SMALLINT", "INT", "BIGINT", "INT UNSIGNED", "BIGINT UNSIGNED", "BOOLEAN", "DATE"]
+        {
+            expressions.push(format!("TRY_CAST(s AS {to})"));
+        }
+        for unit in ["Second", "Millisecond", "Microsecond"] {
+            expressions.push(format!("arrow_try_cast(v, 'Timestamp({unit}, None)')"));
+        }
+        expressions.push("TRY_CAST(v AS TIMESTAMP)".into());
+        // Other shapes are the CPU's.
+        let shape = "CASE WHEN v ~ '^ ?[-+]?[0-9]{1,9}([.][0-9]*)?\\s*$' THEN v END";
+        for to in ["DECIMAL(9, 2)", "DECIMAL(18, 4)", "DECIMAL(38, 10)", "DECIMAL(5, 0)"] {
+            expressions.push(format!("TRY_CAST({shape} AS {to})"));
+        }
+        let simple = "CASE WHEN s ~ '^-?[0-9]{1,6}([.][0-9]{1,2})?$' THEN s END";
+        expressions.push(format!("CAST({simple} AS DOUBLE)"));
+        expressions
+            .push(format!("TRY_CAST(CASE WHEN s !~ '[.e]' AND s ~ '^-?[0-9]{{1,7}}.?$' THEN s END AS REAL)"));
+        pair.expressions(&expressions, 0.0);
+        let error = pair.error("SELECT CAST(s AS INT) FROM t");
+        assert!(error.contains("range") && error.contains("CAST(s AS Int32)"), "{error}");
+    }
+}
+
+#[test]
+fn casts_to_text() {
+    let mut expressions = vec![];
+    for name in [
+        "bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "d5", "d15", "d18", "d25", "d38",
+        "date", "ts_s", "ts_ms", "ts_us", "ts_ns",
+    ] {
+        expressions.push(format!("CAST({name}_a AS VARCHAR)"));
+    }
+    expressions.push("i32_a || '/' || date_a".into());
+    expressions.push("arrow_cast(i64_a, 'Utf8View')".into());
+    expressions.push("CAST(CAST(i64_a AS VARCHAR) AS BIGINT) = i64_a".into());
+    expressions.push("CAST(CAST(ts_us_a AS VARCHAR) AS TIMESTAMP) IS NOT NULL".into());
+    for (seed, lazy) in [(73, false), (74, true)] {
+        let pair = Pair::new(seed, 700, crate::generated::Nulls::Some, lazy);
+        pair.expressions(&expressions, 0.0);
+        pair.check(
+            "SELECT CAST(i8_a AS VARCHAR) AS x, count(*), max(CAST(d5_a AS VARCHAR)) FROM t GROUP BY x",
+            0.0,
+        );
+    }
 }

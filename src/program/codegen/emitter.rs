@@ -265,6 +265,7 @@ const LIBRARY: &[(&str, &str)] = &[
     ("text", include_str!("../../../kernels/text.cuh")),
     ("regex", include_str!("../../../kernels/regex.cuh")),
     ("temporal", include_str!("../../../kernels/temporal.cuh")),
+    ("convert", include_str!("../../../kernels/convert.cuh")),
     ("fixed_sum", include_str!("../../../kernels/fixed_sum.cuh")),
     ("scan_rows", include_str!("../../../kernels/scan_rows.cuh")),
     ("scan", include_str!("../../../kernels/scan.cuh")),

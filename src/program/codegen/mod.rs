@@ -7,6 +7,7 @@
 mod aggregate;
 mod arithmetic;
 mod cast;
+mod convert;
 mod emitter;
 mod expression;
 mod function;
