@@ -172,7 +172,11 @@ static __device__ __noinline__ u32 read_time(const Str& s, i64& days, i64& nanos
 // 2024-01-31, 2024-1-3, 20240131, or a time, of which the date is kept. Years with a sign are for the CPU.
 static __device__ __noinline__ u32 read_date(const Str& s, i64& days) {
     i64 nanoseconds;
-    if (s.length && (s.data[0] == '+' || s.data[0] == '-')) return READ_ON_HOST;
+    if (s.length && (s.data[0] == '+' || s.data[0] == '-')) {
+        u32 end = 1;
+        while (end < s.length && is_digit(s.data[end])) end++;
+        return end >= 5 && has_at(s, end, '-') ? READ_ON_HOST : READ_FAILED;
+    }
     if (s.length > 10) return read_time(s, days, nanoseconds);
     i32 year = digits_at(s, 0, 4);
     if (!has_at(s, 4, '-')) {

@@ -144,10 +144,12 @@ pub enum Function {
     /// Date or timestamp.
     DatePart(DatePart),
     DateTrunc(DatePart),
+    /// Timestamp, constant positive step in its ticks: the multiple of the step that is not later.
+    DateBin,
     Abs,
     Ceil,
     Floor,
-    /// Number, optional digits; half away from zero.
+    /// Number, optional power of ten that it is multiplied by before and divided by after; half away from zero.
     Round,
     Trunc,
     Signum,

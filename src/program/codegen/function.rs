@@ -15,6 +15,7 @@ impl Emitter {
             function if function.is_of_strings() => self.string_function(function, expr),
             Function::DatePart(part) => self.date_part(part, expr),
             Function::DateTrunc(part) => self.date_trunc(part, expr),
+            Function::DateBin => self.date_bin(expr),
             _ => self.mathematics(function, expr),
         }
     }
@@ -107,6 +108,14 @@ impl Emitter {
         Ok(Value { code, ok: arg.ok, kind, bound: type_bound(&expr.data_type, kind) })
     }
 
+    fn date_bin(&mut self, expr: &Expr) -> Result<Value> {
+        self.need("temporal");
+        let (arg, step) = (self.value(&expr.args[0])?, self.value(&expr.args[1])?);
+        let code = format!("floor_divide({}, (i64){step}) * (i64){step}", arg.code, step = step.code);
+        let code = self.bind(Kind::I64, &code);
+        Ok(Value { code, ok: arg.ok, kind: Kind::I64, bound: type_bound(&expr.data_type, Kind::I64) })
+    }
+
     pub(super) fn add_interval(
         &mut self,
         expr: &Expr,
@@ -184,6 +193,9 @@ impl Emitter {
             }
             Function::Signum => format!("({x} > 0 ? 1 : {x} < 0 ? -1 : ({name}){x})"),
             Function::Round if args.len() == 1 => format!("round{suffix}({x})"),
+            Function::Round if args.len() == 2 && args[1].kind == kind => {
+                format!("round{suffix}({x} * {factor}) / {factor}", factor = args[1].code)
+            }
             Function::Trunc if args.len() == 1 => format!("trunc{suffix}({x})"),
             _ => return refuse(),
         };
