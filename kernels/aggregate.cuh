@@ -44,7 +44,8 @@ DEVICE void atomic_add_wide(u64* words, u64 low, u64 high) {
     if (high + carry) atomicAdd(&words[1], high + carry);
 }
 
-// Extremes of two words: 128-bit ordered words, and strings, of which address 0 is none.
+// Extremes of two words: 128-bit ordered words, and strings, of which address 0 is none; an empty one may lie nowhere.
+#define EMPTY_STRING 1ull
 template <bool MAX> DEVICE void keep_wide_extreme(u64* words, u128 v) {
     u128 seen = ((u128)words[1] << 64) | words[0];
     if (MAX ? v > seen : v < seen) put_wide(words, widen((i128)v));
@@ -55,7 +56,7 @@ template <bool MAX> DEVICE void merge_wide_extreme(u64* into, const u64* from) {
 template <bool MAX> DEVICE void keep_string_extreme(u64* words, const Str& s) {
     i32 order = words[0] ? compare(s, string_of(words[0], words[1])) : (MAX ? 1 : -1);
     if (MAX ? order > 0 : order < 0) {
-        words[0] = (u64)s.data;
+        words[0] = s.length ? (u64)s.data : EMPTY_STRING;
         words[1] = word_of(s);
     }
 }

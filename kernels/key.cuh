@@ -9,15 +9,8 @@ DEVICE u64 mix(u64 h) {  // the finalizer of MurmurHash3
 }
 DEVICE u64 hash_word(u64 hash, u64 word) { return mix(hash ^ (word + 0x9e3779b97f4a7c15ull + (hash << 6) + (hash >> 2))); }
 static __device__ __noinline__ u64 hash_string(u64 hash, const Str& s) {
-    u64 word = 0;
-    for (u32 i = 0; i < s.length; i++) {
-        word = (word << 8) | byte_at(s, i);
-        if ((i & 7) == 7) {
-            hash = hash_word(hash, word);
-            word = 0;
-        }
-    }
-    return hash_word(hash, word ^ ((u64)s.length << 56));
+    for (u32 i = 0; i < s.length; i += 8) hash = hash_word(hash, word_at(s, i));
+    return hash_word(hash, s.length);
 }
 DEVICE Str string_of(u64 address, u64 length_and_mode) {
     return Str{(const u8*)address, (u32)length_and_mode, (u32)(length_and_mode >> 32)};
@@ -29,9 +22,7 @@ DEVICE u64 word_of(const Str& s) { return (u64)s.length | ((u64)s.mode << 32); }
 #define SHORT_STRING (1ull << 63)
 static __device__ __noinline__ Wide pack_key_string(Str s) {
     if (s.length > 8) return Wide{(u64)s.data, word_of(s)};
-    u64 bytes = 0;
-    for (u32 i = 0; i < s.length; i++) bytes |= (u64)byte_at(s, i) << (8 * i);
-    return Wide{bytes, SHORT_STRING | s.length};
+    return Wide{s.length ? word_at(s, 0) : 0, SHORT_STRING | s.length};
 }
 DEVICE void put_key_string(u64* words, const Str& s) {
     Wide packed = pack_key_string(s);

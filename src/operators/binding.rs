@@ -17,6 +17,7 @@ const CONTROL_FAILURE: usize = 0;
 const CONTROL_OVERFLOW: usize = 1;
 const CONTROL_ROWS: usize = 2;
 const CONTROL_BYTES: usize = 4;
+const CONTROL_TEXT: usize = 7;
 
 /// A compiled pipeline with what running it needs again and again.
 pub(super) struct Program {
@@ -50,6 +51,8 @@ pub(super) struct Report {
     pub rows: usize,
     /// Bytes of strings.
     pub bytes: usize,
+    /// The heap of new text is too small: everything has to be done again with a larger one.
+    pub text_overflow: bool,
 }
 
 impl Control {
@@ -66,20 +69,35 @@ impl Control {
     /// Waits for the kernels before and reads what they report.
     ///
     /// # Errors
-    /// The failure of the first row that failed, if one did; `sites` are the texts of what can fail.
+    /// The failure of the first row that failed, if one did; `sites` are the texts of what can fail. Unsupported where
+    /// new text found no room: operators that give it some call [`read_with_text`](Control::read_with_text).
     pub fn read(&self, task: &mut Task<'_>, sites: &[String]) -> Result<Report> {
+        let report = self.read_with_text(task, sites)?;
+        match report.text_overflow {
+            true => Err(Error::unsupported(
+                "an expression that makes new text, in an operator without room for it",
+            )),
+            false => Ok(report),
+        }
+    }
+
+    /// As [`read`](Control::read), where the caller begins again if the heap of new text was too small.
+    pub fn read_with_text(&self, task: &mut Task<'_>, sites: &[String]) -> Result<Report> {
         let bytes = task.read(&self.0, 0, CONTROL_WORDS * 8)?;
         let words: Vec<u64> = bytes
             .chunks_exact(8)
             .map(|word| u64::from_le_bytes(word.try_into().expect("chunks of 8 bytes")))
             .collect();
-        if words[CONTROL_FAILURE] != u64::MAX {
+        // What failed may have failed for want of text.
+        let text_overflow = words[CONTROL_TEXT] != 0;
+        if words[CONTROL_FAILURE] != u64::MAX && !text_overflow {
             return Err(failure(words[CONTROL_FAILURE], sites));
         }
         Ok(Report {
             overflow: words[CONTROL_OVERFLOW] != 0,
             rows: words[CONTROL_ROWS] as usize,
             bytes: words[CONTROL_BYTES] as usize,
+            text_overflow,
         })
     }
 }
@@ -92,7 +110,7 @@ fn failure(word: u64, sites: &[String]) -> Error {
         1 => Error::user(format!("division by zero in {what}")),
         2 => Error::user(format!("arithmetic overflow in {what}")),
         3 => Error::user(format!("a value is out of range in {what}")),
-        4 => Error::unsupported(format!("{what} meets text that is not ASCII")),
+        4 => Error::unsupported(format!("{what} meets text whose characters need the CPU")),
         code => Error::bug(format!("a kernel reports failure {code} in {what}")),
     }
 }

@@ -7,12 +7,13 @@ use crate::worker::Task;
 
 use super::binding::{BLOCK, Control, Input, Program};
 use super::output::Outputs;
+use super::text::TextHeap;
 
 /// Runs the pipeline over one chunk; the output comes in one chunk, or in several where memory is short.
 ///
 /// # Shape      input [n] → output [k], k = rows kept, in input order.
 /// # Nulls      a row whose filter is null is dropped.
-/// # Memory     room for n rows of output, 16 bytes a string on top; scratch ⌈n/tile⌉·8 bytes.
+/// # Memory     room for n rows of output, 16 bytes a string on top; scratch ⌈n/tile⌉·8 bytes; new text twice.
 /// # Traffic    reads what the filters need of n rows and the rest of k rows, writes k rows.
 /// # Guarantee  order preserved; deterministic across runs, devices and the CPU.
 /// # Errors     failures of expressions, by the first row; out of memory when one row at a time does not fit.
@@ -46,23 +47,33 @@ fn run_range(
     let CompiledSink::Materialize { filtered, items, outputs: columns } = &compiled.sink else {
         return Err(Error::bug("materialize was given another sink"));
     };
-    let outputs = Outputs::alloc(task, columns, rows)?;
-    let control = Control::new(task)?;
-    let grid = rows.div_ceil(BLOCK * items);
-    let tiles = if *filtered { Some(task.alloc_filled(grid * 8, 0)?) } else { None };
-    program.launch(task, "materialize", grid, 0, Some(input), |param| match param {
-        Param::Rows => rows as u64,
-        Param::RowBegin => begin as u64,
-        Param::Control => control.address(),
-        Param::Tiles => tiles.as_ref().map_or(0, |tiles| tiles.address()),
-        other => outputs.word(other).unwrap_or(0),
-    })?;
-    // Without filters or failures there is nothing to wait for.
-    let kept = if *filtered || !compiled.sites.is_empty() {
-        let report = control.read(task, &compiled.sites)?;
-        if *filtered { report.rows } else { rows }
-    } else {
-        rows
+    let mut text_bytes = 0;
+    let (outputs, kept, text) = loop {
+        let text = TextHeap::new(task, program, Some(input), rows, text_bytes)?;
+        let outputs = Outputs::alloc(task, columns, rows)?;
+        let control = Control::new(task)?;
+        let grid = rows.div_ceil(BLOCK * items);
+        let tiles = if *filtered { Some(task.alloc_filled(grid * 8, 0)?) } else { None };
+        program.launch(task, "materialize", grid, 0, Some(input), |param| match param {
+            Param::Rows => rows as u64,
+            Param::RowBegin => begin as u64,
+            Param::Control => control.address(),
+            Param::Tiles => tiles.as_ref().map_or(0, |tiles| tiles.address()),
+            Param::Text => text.address(),
+            other => outputs.word(other).unwrap_or(0),
+        })?;
+        // Without filters, failures or new text there is nothing to wait for.
+        if !*filtered && compiled.sites.is_empty() && !program.makes_text() {
+            break (outputs, rows, text);
+        }
+        let report = control.read_with_text(task, &compiled.sites)?;
+        if !report.text_overflow {
+            break (outputs, if *filtered { report.rows } else { rows }, text);
+        }
+        text_bytes = text.bytes_enough(task)?;
     };
-    outputs.finish(task, compiled.pipeline.output(), kept)
+    let chunk = outputs.finish(task, compiled.pipeline.output(), kept);
+    // References point into it until the strings are gathered.
+    drop(text);
+    chunk
 }

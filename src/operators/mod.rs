@@ -18,6 +18,7 @@ mod radix_select;
 mod radix_sort;
 pub mod sort;
 mod sort_key;
+mod text;
 
 use std::sync::Arc;
 

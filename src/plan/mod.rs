@@ -33,8 +33,8 @@ mod resident;
 mod scan_projection;
 mod stage_run;
 mod stages;
-mod tree;
 mod tier_metrics;
+mod tree;
 
 pub use device_exec::DeviceExec;
 pub use engine::{Engine, SwathOptions, install};

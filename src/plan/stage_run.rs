@@ -215,8 +215,8 @@ impl DeviceRun {
                 let sorted = self.on_task("sort", move |task| {
                     let chunk = operators::concat(task, &chunks)?;
                     drop(chunks);
-                    let (rows, count) = operators::sort(task, &chunk, &keys, fetch)?;
-                    operators::gather(task, &chunk, &rows, count, false)
+                    let sorted = operators::sort(task, &chunk, &keys, fetch)?;
+                    operators::gather(task, &chunk, &sorted.rows, sorted.count, false)
                 });
                 Ok(Made::Chunks(vec![Arc::new(sorted.await?)]))
             }

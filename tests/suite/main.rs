@@ -12,6 +12,7 @@ mod placement;
 mod program;
 mod simulator;
 mod sort;
+mod strings;
 mod tiers;
 mod tpch_device;
 mod tpch_host;

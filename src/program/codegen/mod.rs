@@ -7,16 +7,19 @@
 mod aggregate;
 mod arithmetic;
 mod cast;
+mod convert;
 mod emitter;
 mod expression;
 mod function;
 mod join;
 mod key;
+mod like;
 mod materialize;
 mod param;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod text;
 mod value;
 
 use crate::column::Storage;

@@ -41,6 +41,8 @@ pub enum Param {
     /// Of the join table that is built: the addresses of its keys and of the slot of each row.
     Keys,
     SlotOf,
+    /// Address of the heap of new text.
+    Text,
     /// Addresses of an input column's parts; 0 where there is none.
     Values(usize),
     Validity(usize),
@@ -87,6 +89,7 @@ impl Param {
             Param::TableSize(step) => format!("t{step}_size"),
             Param::Keys => "keys".into(),
             Param::SlotOf => "slot_of".into(),
+            Param::Text => "text".into(),
             Param::Values(column) => format!("c{column}"),
             Param::Validity(column) => format!("c{column}_valid"),
             Param::Offsets(column) => format!("c{column}_offsets"),
@@ -115,7 +118,7 @@ impl Param {
             Param::TableSlots(_) | Param::TableKeys(_) | Param::ExpandOffsets => "const u64*",
             Param::TableRows(_) | Param::TableBegins(_) | Param::TableEnds(_) => "const u32*",
             Param::TableMarks(_) | Param::ExpandMarks | Param::SlotOf => "u32*",
-            Param::Control | Param::Tiles | Param::Slots | Param::Ranks => "u64*",
+            Param::Control | Param::Tiles | Param::Slots | Param::Ranks | Param::Text => "u64*",
             Param::FromSlots => "const u64*",
             Param::ExponentMax | Param::FirstRows | Param::OutputValidity(_) => "u32*",
             Param::FromExponents => "const u32*",
