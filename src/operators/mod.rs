@@ -8,6 +8,7 @@ mod binding;
 mod materialize;
 mod output;
 mod prefix_sum;
+pub mod window;
 
 use std::sync::Arc;
 
