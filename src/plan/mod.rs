@@ -9,7 +9,7 @@
 //! | [`placement`] | the optimizer rule, and the root node that keeps what it decided |
 //! | [`lower`] | the walk over the plan that finds chains of operators a device can take |
 //! | [`chain`] | such a chain, and the device programs that it becomes |
-//! | [`expression`], [`aggregate`] | DataFusion's expressions and aggregates in the terms of a device program |
+//! | [`expression`], [`aggregate`], [`window`] | DataFusion's expressions, aggregates and windows in the terms of a device program |
 //! | [`cost`] | what a chain costs on either side: plain functions of sizes |
 //! | [`device_exec`], [`device_run`] | the node that stands for a chain, and one execution of it |
 //! | [`feed`] | the input of a node as chunks |
@@ -31,6 +31,7 @@ mod placement;
 mod receipt;
 mod resident;
 mod scan_projection;
+mod window;
 
 pub use device_exec::DeviceExec;
 pub use engine::{Engine, SwathOptions, install};
@@ -39,6 +40,7 @@ pub use lower::{NodeNote, SMALL_SORT_ROWS};
 pub use placement::PlacementExec;
 pub use receipt::{QueryTimes, receipt};
 pub use resident::{PinReport, PinnedColumn, ResidentScanExec, pin, unpin};
+pub use window::{WindowStep, translate_window};
 
 use std::sync::Arc;
 
