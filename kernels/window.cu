@@ -165,11 +165,15 @@ DEVICE bool range_target(const Column& c, u64 row, bool add, Wide offset, u128& 
 DEVICE u64 range_bound(const FrameParams& p, Range of, u64 row, bool is_begin, bool preceding, Wide offset) {
     u64 valid = rank_of(p.key_valid, of.end) - rank_of(p.key_valid, of.begin);
     Range keys = p.nulls_first ? Range{of.end - valid, of.end} : Range{of.begin, of.begin + valid};
+    u128 target;
     if (!is_valid(p.key, row)) {
+        // Nulls are their own frame. But DataFusion searches on from where the last search ended: behind keys whose
+        // distance left the type, that is the partition's end.
+        bool is_behind = is_begin && !preceding && !p.nulls_first && valid > 0;
+        if (is_behind && !range_target(p.key, keys.end - 1, p.descending == 0, offset, target)) return of.end;
         Range nulls = p.nulls_first ? Range{of.begin, keys.begin} : Range{keys.end, of.end};
         return is_begin ? nulls.begin : nulls.end;
     }
-    u128 target;
     if (!range_target(p.key, row, preceding == (p.descending != 0), offset, target)) {
         if (!preceding) return of.end;
         return is_begin ? of.begin : keys.begin;

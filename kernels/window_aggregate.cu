@@ -262,7 +262,7 @@ template <class T> static __device__ void tree_build(const TreeParams& p) {
     typename T::Node node = T::none();
     for (u32 i = 0; i < NODE_FAN; i++)
         if (first + i < p.counts[level])
-            node = T::join(p.input, node, tree_node<T>(p.input, p.largest, nodes, p.begins, level, first + i), p.largest);
+            node = T::join(p.input, node, tree_node<T>(p.input, p.largest, p.nodes, p.begins, level, first + i), p.largest);
     u32 width = BLOCK;
     while (true) {
         level++;

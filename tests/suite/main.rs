@@ -11,4 +11,5 @@ mod program;
 mod simulator;
 mod tpch_device;
 mod tpch_host;
+mod window;
 mod worker;
