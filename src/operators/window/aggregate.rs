@@ -83,8 +83,18 @@ impl Tree {
 pub(super) struct Shared {
     /// By column: prefix sums.
     prefixes: Vec<(usize, Rc<DeviceBuffer>)>,
-    /// By tree, column and direction: its parameters, and the memory that they point into.
-    trees: Vec<(Tree, usize, bool, Vec<u64>, Rc<DeviceBuffer>)>,
+    trees: Vec<BuiltTree>,
+}
+
+/// A tree over one column.
+struct BuiltTree {
+    tree: Tree,
+    column: usize,
+    largest: bool,
+    /// `TreeParams` there.
+    parameters: Vec<u64>,
+    /// What the parameters point into.
+    _nodes: DeviceBuffer,
 }
 
 impl Shared {
@@ -219,11 +229,9 @@ impl Shared {
         tree: Tree,
         largest: bool,
     ) -> Result<Vec<u64>> {
-        let known = |(of, column, direction, ..): &&(Tree, usize, bool, Vec<u64>, Rc<DeviceBuffer>)| {
-            (*of, *column, *direction) == (tree, arg, largest)
-        };
-        if let Some((_, _, _, parameters, _)) = self.trees.iter().find(known) {
-            return Ok(parameters.clone());
+        let known = |built: &&BuiltTree| (built.tree, built.column, built.largest) == (tree, arg, largest);
+        if let Some(built) = self.trees.iter().find(known) {
+            return Ok(built.parameters.clone());
         }
         let rows = layout.chunk.rows;
         let mut counts = vec![rows];
@@ -234,7 +242,7 @@ impl Shared {
             begins.push(begins[begins.len() - 1] + count);
         }
         let levels = counts.len() - 1;
-        let nodes = Rc::new(task.alloc(begins[levels + 1] * tree.node_bytes())?);
+        let nodes = task.alloc(begins[levels + 1] * tree.node_bytes())?;
         counts.resize(NODE_LEVELS + 1, 0);
         begins.resize(NODE_LEVELS + 1, 0);
         let mut parameters = vec![rows as u64];
@@ -250,7 +258,8 @@ impl Shared {
             launch(task, &SOURCE, &format!("build_{}", tree.name()), grid, &parameters)?;
             level += LEVELS_OF_LAUNCH;
         }
-        self.trees.push((tree, arg, largest, parameters.clone(), nodes));
+        let built = BuiltTree { tree, column: arg, largest, parameters: parameters.clone(), _nodes: nodes };
+        self.trees.push(built);
         Ok(parameters)
     }
 }

@@ -45,8 +45,9 @@ use layout::Layout;
 /// # Guarantee  deterministic: the same chunk gives the same bits. Integers and decimals wrap as DataFusion's do. A float
 ///              sum over m rows is within m·2⁻¹⁰⁰·Σ|x| of the exact sum before one rounding, and no value, infinity or
 ///              NaN outside a row's frame touches it; extremes of floats follow IEEE 754 totalOrder.
-/// # Launches   5 to 7 for what is shared, 1 a frame, 1 a nullable argument; then 1 for ranks and counts, 2 for values
-///              of other rows and sums, 2 to 4 for what takes a tree; 2 more for strings.
+/// # Launches   3 for the partitions, 2 more for an order, 1 a frame, 1 a nullable argument; then 1 for ranks and counts,
+///              2 for values of other rows and for sums, 2 to 4 for what takes a tree; for strings 2 more (3 for their
+///              extremes).
 /// # Errors     unsupported, as [`WindowSpec::check`] says, and for 2³² rows; `is_user` where an average of decimals
 ///              does not fit its type; out of memory.
 /// # Source     prefix sums with decoupled look-back (Merrill and Garland, 2016); trees of aggregates as in Leis and
