@@ -1,4 +1,4 @@
-//! Aggregates over frames: differences of prefix sums, and trees (`kernels/window_aggregate.cu`).
+//! Aggregates over frames: differences of prefix sums, and trees (`kernels/window_sum.cu`, `kernels/window_tree.cu`).
 
 use std::rc::Rc;
 use std::sync::LazyLock;
@@ -25,38 +25,52 @@ const NODE_FAN: usize = 4;
 const LEVELS_OF_LAUNCH: usize = 5;
 const NODE_LEVELS: usize = 16;
 
-static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
+static SUM_SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
     let text = [
         include_str!("../../../kernels/prelude.cuh"),
         include_str!("../../../kernels/decimal.cuh"),
         include_str!("../../../kernels/string.cuh"),
-        include_str!("../../../kernels/fixed_sum.cuh"),
         include_str!("../../../kernels/scan.cuh"),
         include_str!("../../../kernels/column.cuh"),
-        include_str!("../../../kernels/window_aggregate.cu"),
+        include_str!("../../../kernels/window_sum.cu"),
     ]
     .join("\n");
-    let mut entries: Vec<String> = ["window_prefix", "window_sums"].map(String::from).to_vec();
-    for tree in Tree::ALL {
-        entries.push(format!("build_{}", tree.name()));
-        entries.push(format!("query_{}", tree.name()));
-    }
-    KernelSource::new("window_aggregate", text, entries)
+    KernelSource::new("window_sum", text, ["window_prefix", "window_sums"].map(String::from).to_vec())
+});
+
+/// One for each tree, in the order of [`Tree::ALL`].
+static TREE_SOURCES: LazyLock<[KernelSource; 5]> = LazyLock::new(|| {
+    Tree::ALL.map(|tree| {
+        let kernels = format!("TREE({}, {tree:?})\n", tree.name());
+        let text = [
+            include_str!("../../../kernels/prelude.cuh"),
+            include_str!("../../../kernels/decimal.cuh"),
+            include_str!("../../../kernels/string.cuh"),
+            include_str!("../../../kernels/fixed_sum.cuh"),
+            include_str!("../../../kernels/column.cuh"),
+            include_str!("../../../kernels/window_tree.cu"),
+            &kernels,
+        ]
+        .join("\n");
+        let entries = ["build", "query"].map(|step| format!("{step}_{}", tree.name()));
+        KernelSource::new(format!("window_{}", tree.name()), text, entries.to_vec())
+    })
 });
 
 /// What a tree's nodes are.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The names are those of the kernels' types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tree {
     FloatSum,
     WordExtreme,
     WideExtreme,
     StringExtreme,
-    Moments,
+    MomentSum,
 }
 
 impl Tree {
     const ALL: [Tree; 5] =
-        [Tree::FloatSum, Tree::WordExtreme, Tree::WideExtreme, Tree::StringExtreme, Tree::Moments];
+        [Tree::FloatSum, Tree::WordExtreme, Tree::WideExtreme, Tree::StringExtreme, Tree::MomentSum];
 
     fn name(self) -> &'static str {
         match self {
@@ -64,8 +78,12 @@ impl Tree {
             Tree::WordExtreme => "word_extreme",
             Tree::WideExtreme => "wide_extreme",
             Tree::StringExtreme => "string_extreme",
-            Tree::Moments => "moments",
+            Tree::MomentSum => "moment_sum",
         }
+    }
+
+    fn source(self) -> &'static KernelSource {
+        &TREE_SOURCES[self as usize]
     }
 
     fn node_bytes(self) -> usize {
@@ -73,7 +91,7 @@ impl Tree {
             Tree::StringExtreme => 4,
             Tree::WordExtreme => 8,
             Tree::FloatSum | Tree::WideExtreme => 16,
-            Tree::Moments => 24,
+            Tree::MomentSum => 24,
         }
     }
 }
@@ -116,10 +134,10 @@ impl Shared {
             (Min | Max, Storage::Bytes) => self.query(task, layout, function, arg, Tree::StringExtreme, 2),
             (Min | Max, Storage::I128) => self.query(task, layout, function, arg, Tree::WideExtreme, 2),
             (Min | Max, _) => self.query(task, layout, function, arg, Tree::WordExtreme, 2),
-            (VarianceSample, _) => self.query(task, layout, function, arg, Tree::Moments, 3),
-            (VariancePopulation, _) => self.query(task, layout, function, arg, Tree::Moments, 4),
-            (StddevSample, _) => self.query(task, layout, function, arg, Tree::Moments, 5),
-            (StddevPopulation, _) => self.query(task, layout, function, arg, Tree::Moments, 6),
+            (VarianceSample, _) => self.query(task, layout, function, arg, Tree::MomentSum, 3),
+            (VariancePopulation, _) => self.query(task, layout, function, arg, Tree::MomentSum, 4),
+            (StddevSample, _) => self.query(task, layout, function, arg, Tree::MomentSum, 5),
+            (StddevPopulation, _) => self.query(task, layout, function, arg, Tree::MomentSum, 6),
             (kind, _) => Err(Error::bug(format!("{kind:?} is no aggregate of a column"))),
         }
     }
@@ -158,7 +176,7 @@ impl Shared {
             parameters.extend([value as u64, (value >> 64) as u64]);
         }
         parameters.extend([storage_word(storage), values.address(), validity.address(), control.address()]);
-        launch(task, &SOURCE, "window_sums", rows.div_ceil(BLOCK), &parameters)?;
+        launch(task, &SUM_SOURCE, "window_sums", rows.div_ceil(BLOCK), &parameters)?;
         if average.is_some() {
             control.read(task, &[function.output.name().clone()])?;
         }
@@ -183,7 +201,7 @@ impl Shared {
         let mut parameters = vec![rows as u64];
         parameters.extend(column_words(&layout.chunk.columns[arg]));
         parameters.extend([wide.into(), sums.address(), tiles.address(), control.address()]);
-        launch(task, &SOURCE, "window_prefix", grid, &parameters)?;
+        launch(task, &SUM_SOURCE, "window_prefix", grid, &parameters)?;
         self.prefixes.push((arg, sums.clone()));
         Ok(sums)
     }
@@ -211,12 +229,12 @@ impl Shared {
         if tree == Tree::StringExtreme {
             let sources = task.alloc(rows * 4)?;
             parameters.extend([storage_word(Storage::U32), sources.address(), 0]);
-            launch(task, &SOURCE, &entry, grid, &parameters)?;
+            launch(task, tree.source(), &entry, grid, &parameters)?;
             return take(task, layout, function, arg, &sources);
         }
         let (storage, values, validity) = output(task, function, rows)?;
         parameters.extend([storage_word(storage), values.address(), validity.address()]);
-        launch(task, &SOURCE, &entry, grid, &parameters)?;
+        launch(task, tree.source(), &entry, grid, &parameters)?;
         DeviceColumn::fixed(function.output.data_type().clone(), storage, rows, values, Some(validity))
     }
 
@@ -255,7 +273,7 @@ impl Shared {
         while level < levels {
             parameters[level_at] = level as u64;
             let grid = counts[level].div_ceil(BLOCK * NODE_FAN);
-            launch(task, &SOURCE, &format!("build_{}", tree.name()), grid, &parameters)?;
+            launch(task, tree.source(), &format!("build_{}", tree.name()), grid, &parameters)?;
             level += LEVELS_OF_LAUNCH;
         }
         let built = BuiltTree { tree, column: arg, largest, parameters: parameters.clone(), _nodes: nodes };
