@@ -498,6 +498,44 @@ fn long_partitions_cross_many_tiles() {
 }
 
 #[test]
+fn functions_that_the_optimizer_turned_round_keep_their_meaning() {
+    let case = Case::new(&table(680, 300, 3, Nulls::Some));
+    let all = "rows between unbounded preceding and unbounded following";
+    let sql = format!(
+        "select sum(i64) over (partition by p order by id), lag(i64, 2) over w, lead(s, 1, 'none') over w, \
+         first_value(s) over w, nth_value(i64, 2) over (partition by p order by id desc {all}), \
+         last_value(i64) ignore nulls over (partition by p order by id desc rows between 2 preceding and 1 following), \
+         sum(i64) over (partition by p order by id desc rows between 2 preceding and 1 following) \
+         from t window w as (partition by p order by id desc)"
+    );
+    let mut nodes = vec![];
+    windows(&case.plan(&sql), &mut nodes);
+    assert!(
+        nodes.iter().any(|node| format!("{node:?}").contains("is_reversed: true")),
+        "nothing was turned round"
+    );
+    check(&case, "seed 680", &sql, true);
+    check(&case, "seed 680", &sql, false);
+}
+
+#[test]
+fn an_average_of_decimals_that_does_not_fit_fails_on_both_sides() {
+    let schema = Schema::new(vec![Field::new("d", DataType::Decimal128(38, 0), true)]);
+    let large = Decimal128Array::from(vec![10i128.pow(37) * 9; 3])
+        .with_precision_and_scale(38, 0)
+        .expect("38 digits");
+    let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(large)]).expect("it fits");
+    let case = Case::new(&batch);
+    let mut nodes = vec![];
+    windows(&case.plan("select avg(d) over () from t"), &mut nodes);
+    let step = translate_window(nodes[0].as_ref()).expect("a window").expect("it is supported");
+    let host = case.runtime.block_on(collect(nodes[0].clone(), case.context.task_ctx()));
+    assert!(host.expect_err("the host fails").to_string().contains("Overflow"));
+    let error = on_device(&step, &case.collect(nodes[0].children()[0]), true).expect_err("the device fails");
+    assert!(error.is_user() && error.to_string().contains("arithmetic overflow in avg(t.d)"), "{error}");
+}
+
+#[test]
 fn what_the_device_does_not_do_is_refused_by_name() {
     let case = Case::new(&table(700, 10, 2, Nulls::Some));
     for (sql, reason) in [
