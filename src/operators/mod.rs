@@ -5,9 +5,17 @@
 
 mod aggregate;
 mod binding;
+pub mod concat;
+mod fixed;
+pub mod gather;
 mod materialize;
+mod merge_sort;
 mod output;
 mod prefix_sum;
+mod radix_select;
+mod radix_sort;
+pub mod sort;
+mod sort_key;
 pub mod window;
 
 use std::sync::Arc;

@@ -10,10 +10,11 @@ use crate::device::{DeviceBuffer, KernelSource};
 use crate::error::{Error, Result};
 use crate::worker::Task;
 
-use super::layout::{Layout, column_words, launch, storage_word};
+use super::layout::{Layout, column_words, storage_word};
 use super::positions::take;
 use super::spec::{WindowFunction, WindowKind};
 use crate::operators::binding::{BLOCK, Control};
+use crate::operators::fixed::launch;
 
 /// Rows of a block of `window_prefix`, and the words of a tile's state: `PREFIX_TILE` and `PREFIX_WORDS` there.
 const PREFIX_TILE: usize = BLOCK * 8;

@@ -10,7 +10,8 @@ use crate::program::Literal;
 use crate::worker::Task;
 
 use super::spec::{FrameBound, FrameUnits, WindowFrame, WindowSpec};
-use crate::operators::binding::{BLOCK, to_bytes};
+use crate::operators::binding::BLOCK;
+use crate::operators::fixed::{launch, write_words};
 use crate::operators::prefix_sum::{Summand, prefix_sum};
 
 static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
@@ -66,7 +67,7 @@ impl<'a> Layout<'a> {
         let (partition_bits, peer_bits) = (task.alloc(words * 4)?, task.alloc(words * 4)?);
         let columns = spec.partition.iter().copied().chain(spec.order.iter().map(|key| key.column));
         let keys: Vec<u64> = columns.flat_map(|column| column_words(&chunk.columns[column])).collect();
-        let device_keys = task.write(&to_bytes(&keys))?;
+        let device_keys = write_words(task, &keys)?;
         let parameters = [
             chunk.rows as u64,
             device_keys.address(),
@@ -164,22 +165,6 @@ impl Segments {
 /// Launches `entry` of the kernels of positions with a thread a row; nothing where there are no rows.
 pub(super) fn launch_rows(task: &mut Task<'_>, entry: &str, rows: usize, parameters: &[u64]) -> Result<()> {
     launch(task, &SOURCE, entry, rows.div_ceil(BLOCK), parameters)
-}
-
-/// Launches `entry` of `source`; nothing for no blocks.
-pub(super) fn launch(
-    task: &mut Task<'_>,
-    source: &KernelSource,
-    entry: &str,
-    grid: usize,
-    parameters: &[u64],
-) -> Result<()> {
-    if grid == 0 {
-        return Ok(());
-    }
-    let kernel = task.kernel(source)?;
-    let grid = u32::try_from(grid).map_err(|_| Error::unsupported(format!("a launch of {grid} blocks")))?;
-    task.launch(kernel.function(entry)?, grid, BLOCK as u32, 0, &to_bytes(parameters))
 }
 
 /// A column as `Column` in `kernels/column.cuh`.
