@@ -29,9 +29,8 @@ use datafusion::scalar::ScalarValue;
 
 use super::expression;
 use crate::error::{Error, Result};
-use crate::operators::window::{
-    FrameBound, FrameUnits, WindowFrame, WindowFunction, WindowKey, WindowKind, WindowSpec,
-};
+use crate::operators::sort::SortKey;
+use crate::operators::window::{FrameBound, FrameUnits, WindowFrame, WindowFunction, WindowKind, WindowSpec};
 use crate::program::{Expr, Literal, Op};
 
 /// A window operator in the device's terms: project, (the input is sorted,) append the functions' columns, choose.
@@ -83,7 +82,7 @@ fn translate(windows: &[Arc<dyn WindowExpr>], input: &SchemaRef, schema: SchemaR
     let order = (first.order_by().iter())
         .map(|key| {
             let (descending, nulls_first) = (key.options.descending, key.options.nulls_first);
-            Ok(WindowKey { column: columns.of(&key.expr)?, descending, nulls_first })
+            Ok(SortKey { column: columns.of(&key.expr)?, descending, nulls_first })
         })
         .collect::<Result<Vec<_>>>()?;
     let mut functions = vec![];

@@ -502,11 +502,11 @@ fn functions_that_the_optimizer_turned_round_keep_their_meaning() {
     let case = Case::new(&table(680, 300, 3, Nulls::Some));
     let all = "rows between unbounded preceding and unbounded following";
     let sql = format!(
-        "select sum(i64) over (partition by p order by id), lag(i64, 2) over w, lead(s, 1, 'none') over w, \
+        "select sum(i64) over v, lag(i8, 2) over v, nth_value(i8, 3) over v, lag(i64, 2) over w, lead(s, 1, 'none') over w, \
          first_value(s) over w, nth_value(i64, 2) over (partition by p order by id desc {all}), \
          last_value(i64) ignore nulls over (partition by p order by id desc rows between 2 preceding and 1 following), \
          sum(i64) over (partition by p order by id desc rows between 2 preceding and 1 following) \
-         from t window w as (partition by p order by id desc)"
+         from t window v as (partition by p order by id {all}), w as (partition by p order by id desc)"
     );
     let mut nodes = vec![];
     windows(&case.plan(&sql), &mut nodes);

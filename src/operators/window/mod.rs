@@ -20,7 +20,7 @@ use crate::column::DeviceChunk;
 use crate::error::{Error, Result};
 use crate::worker::Task;
 
-pub use spec::{FrameBound, FrameUnits, WindowFrame, WindowFunction, WindowKey, WindowKind, WindowSpec};
+pub use spec::{FrameBound, FrameUnits, WindowFrame, WindowFunction, WindowKind, WindowSpec};
 
 use aggregate::Shared;
 use layout::Layout;

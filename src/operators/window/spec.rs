@@ -4,6 +4,7 @@ use arrow::datatypes::{DataType, FieldRef, Schema};
 
 use crate::column::Storage;
 use crate::error::{Error, Result};
+use crate::operators::sort::SortKey;
 use crate::program::Literal;
 
 /// Window functions that share partitions and order.
@@ -12,17 +13,9 @@ pub struct WindowSpec {
     /// Columns whose equal values make a partition; none make one of all rows.
     pub partition: Vec<usize>,
     /// Columns that order the rows of a partition; rows that are equal in all of them are peers.
-    pub order: Vec<WindowKey>,
+    pub order: Vec<SortKey>,
     /// What is appended, in this order.
     pub functions: Vec<WindowFunction>,
-}
-
-/// A column that rows are ordered by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WindowKey {
-    pub column: usize,
-    pub descending: bool,
-    pub nulls_first: bool,
 }
 
 /// One column of the output.
