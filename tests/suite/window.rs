@@ -11,6 +11,8 @@ use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use swath::column::StagedChunk;
 use swath::operators::Execution;
+use swath::operators::gather::gather;
+use swath::operators::sort::{SortKey, sort};
 use swath::operators::window::{
     FrameBound, FrameUnits, WindowFrame, WindowFunction, WindowKind, WindowSpec, window,
 };
@@ -494,6 +496,44 @@ fn long_partitions_cross_many_tiles() {
         let before = |row: usize| if row == 0 { 0 } else { sums.value(row - 1) };
         let want = (before(row) - before(row.saturating_sub(400_000))) as f64;
         assert!(if row == 0 { slid.is_null(0) } else { slid.value(row) == want }, "seed 650, row {row}");
+    }
+}
+
+#[test]
+fn windows_follow_a_sort_on_the_device() {
+    let batch = table(670, 3_000, 7, Nulls::Some);
+    let case = Case::new(&batch);
+    let sql = "select rank() over w, sum(d15) over w, max(v) over w, lead(s) over w, avg(x) over w \
+               from t window w as (partition by dict, p order by od desc, id)";
+    let mut nodes = vec![];
+    windows(&case.plan(sql), &mut nodes);
+    let step = translate_window(nodes[0].as_ref()).expect("a window").expect("it is supported");
+    let expected = case.collect(&nodes[0]);
+    // The host sorts partitions upwards with nulls last, so that the rows come in the same order.
+    let unsorted = nodes[0].children()[0].children()[0].clone();
+    assert!(nodes[0].children()[0].name() == "SortExec", "the host sorts for itself");
+    let input = case.collect(&unsorted);
+    let device = exclusive(0, true);
+    let worker = device.worker();
+    let pool = worker.pinned_pool().clone();
+    let (spec, staged) = (step.spec.clone(), input.clone());
+    let task = worker.run("test", CancelToken::new(), move |task| {
+        let staged = StagedChunk::stage(&staged.schema(), std::slice::from_ref(&staged), &pool)?;
+        let chunk = task.upload(staged)?;
+        let partition = |column: &usize| SortKey { column: *column, descending: false, nulls_first: false };
+        let mut keys: Vec<SortKey> = spec.partition.iter().map(partition).collect();
+        keys.extend(&spec.order);
+        let order = sort(task, &chunk, &keys, None)?;
+        let sorted = gather(task, &chunk, &order.rows, order.count, false)?;
+        let result = window(task, &sorted, &spec)?;
+        task.download(&result)
+    });
+    let output = futures::executor::block_on(task).expect("it runs");
+    assert_eq!(output.num_rows(), expected.num_rows());
+    let appended = output.num_columns() - step.spec.functions.len();
+    for (index, function) in step.spec.functions.iter().enumerate() {
+        let (got, want) = (output.column(appended + index), expected.column(appended + index));
+        same(function, &expected, got, want, "seed 670");
     }
 }
 
