@@ -19,6 +19,9 @@ use super::radix_sort::{KeyWidth, Word};
 /// ones the first few words are, and what is left equal is compared.
 const WHOLE_STRING_WORDS_MAX: usize = 4;
 const LONG_STRING_WORDS: usize = 2;
+/// Bits that rows are sorted by at most, which bounds the passes: one for each 8 bits. Columns beyond are compared. A
+/// single column has fewer.
+const PACKED_BITS_MAX: u32 = 384;
 /// Blocks for each multiprocessor, in kernels that reduce all rows to little.
 const BLOCKS_PER_SM: usize = 8;
 const WORD_BITS: u32 = 64;
@@ -171,27 +174,39 @@ impl Key {
     pub fn packed(task: &mut Task<'_>, chunk: &DeviceChunk, keys: &[SortKey]) -> Result<Key> {
         let mut forms = string_forms(task, chunk, keys)?.into_iter();
         let mut key = Key { packed: vec![], compared: vec![], ranks: vec![] };
-        let mut is_whole = true;
+        // The packed fields of each column, and where a column's strings are left to be compared.
+        let mut columns: Vec<(usize, Option<Field>)> = vec![];
         for sort_key in keys {
-            let is_string = column(chunk, sort_key)?.storage == Storage::Bytes;
-            let form = match is_string {
-                true => forms.next().ok_or_else(|| Error::bug("a string column without a form"))?,
-                false => StringForm::Compared,
+            let form = match column(chunk, sort_key)?.storage {
+                Storage::Bytes => forms.next().ok_or_else(|| Error::bug("a string column without a form"))?,
+                _ => StringForm::Compared,
             };
-            if !is_whole {
-                let fields = key.fields(task, chunk, sort_key, StringForm::Compared)?;
-                key.compared.extend(fields);
-                continue;
+            let mut fields = key.fields(task, chunk, sort_key, form)?;
+            let rest = fields.pop_if(|field| field.kind == Kind::StringRest);
+            columns.push((fields.len(), rest));
+            key.packed.extend(fields);
+            if rest.is_some() {
+                // From here on words cannot tell rows apart.
+                break;
             }
-            let fields = key.fields(task, chunk, sort_key, form)?;
-            let (compared, packed): (Vec<Field>, Vec<Field>) =
-                fields.into_iter().partition(|field| field.kind == Kind::StringRest);
-            // From the first string on that words do not hold, only comparison can tell rows apart.
-            is_whole = compared.is_empty();
-            key.packed.extend(packed);
-            key.compared.extend(compared);
         }
         narrow(task, &mut key.packed, chunk.rows)?;
+        let (mut fields, mut bits, mut whole) = (0, 0, 0);
+        for (count, rest) in columns {
+            let of_column: u32 = key.packed[fields..fields + count].iter().map(|field| field.bits).sum();
+            if bits + of_column > PACKED_BITS_MAX {
+                break;
+            }
+            fields += count;
+            bits += of_column;
+            whole += 1;
+            key.compared.extend(rest);
+        }
+        key.packed.truncate(fields);
+        for sort_key in &keys[whole..] {
+            let fields = key.fields(task, chunk, sort_key, StringForm::Compared)?;
+            key.compared.extend(fields);
+        }
         key.packed.retain(|field| field.bits > 0);
         Ok(key)
     }

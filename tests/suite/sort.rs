@@ -460,6 +460,22 @@ fn strings_with_a_common_prefix_are_sorted_by_words() {
 }
 
 #[test]
+fn many_wide_keys_take_few_kernels() {
+    let random = &mut Random(60);
+    // Three values a column, so that every column decides about some rows.
+    let columns = (0..9).map(|column| {
+        let values: Vec<String> =
+            (0..3).map(|_| format!("{:016x}{:016x}", random.next(), random.next())).collect();
+        let texts: StringArray = (0..4000).map(|_| Some(&values[random.below(3)])).collect();
+        (format!("c{column}"), Arc::new(texts) as ArrayRef, true)
+    });
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.collect::<Vec<_>>()).unwrap();
+    let keys: Vec<SortKey> = (0..9).map(|column| key(column, column % 2 == 0, false)).collect();
+    let launched = check_sort(&batch, &keys, None, "seed 60");
+    assert!(launched < 70, "{launched} kernels");
+}
+
+#[test]
 fn long_strings_are_sorted() {
     for seed in 20..24 {
         let random = &mut Random(seed);
