@@ -16,6 +16,7 @@ mod radix_select;
 mod radix_sort;
 pub mod sort;
 mod sort_key;
+mod sort_words;
 
 use std::sync::Arc;
 

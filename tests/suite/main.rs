@@ -3,13 +3,16 @@
 mod bad_input;
 mod cli;
 mod column;
+mod concat;
 mod differential;
+mod gather;
 mod generated;
 mod operators;
 mod placement;
 mod program;
 mod simulator;
 mod sort;
+mod task;
 mod tpch_device;
 mod tpch_host;
 mod worker;
