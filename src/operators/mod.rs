@@ -22,6 +22,7 @@ mod sort_key;
 mod sort_runs;
 mod text;
 pub mod window;
+mod sort_words;
 
 use std::sync::Arc;
 
