@@ -9,6 +9,7 @@ mod operators;
 mod placement;
 mod program;
 mod simulator;
+mod sql;
 mod tpch_device;
 mod tpch_host;
 mod worker;
