@@ -190,8 +190,10 @@ fn cell(column: &dyn Array, row: usize) -> String {
             let text = ArrayFormatter::try_new(column, &options)
                 .map(|formatter| formatter.value(row).to_string())
                 .unwrap_or_else(|error| error.to_string());
+            // The files are compared without regard to the width of spaces: those that matter are made visible.
             match text.as_str() {
                 "" => "(empty)".to_string(),
+                _ if text.trim() != text || text.contains("  ") => text.replace(' ', "␣"),
                 _ => text.replace('\n', "\\n"),
             }
         }
@@ -291,14 +293,30 @@ macro_rules! files {
 }
 
 files!(
+    aggregates,
+    aggregates_distinct,
+    aggregates_statistics,
+    arithmetic,
+    casts,
+    conditionals,
+    dates,
+    distinct,
+    group_by,
+    grouping_sets,
     joins_inner,
     joins_nested_loop,
     joins_outer,
     joins_semi_anti,
+    like_and_regexp,
+    nulls,
+    set_operations,
     sort,
+    strings,
+    subqueries,
     types_decimals,
     types_floats,
     types_integers,
+    types_times,
 );
 
 #[test]
