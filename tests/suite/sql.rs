@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, AsArray};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
+use datafusion::datasource::MemTable;
 use sqllogictest::{
     AsyncDB, ColumnType, DBOutput, Record, Runner, default_normalizer, default_validator, parse_file,
     strict_column_validator,
@@ -30,8 +32,9 @@ const COMPLETE: &str = "SWATH_TEST_COMPLETE";
 struct Variant {
     name: &'static str,
     lazy: bool,
-    /// Rows of a record batch: few, so that a small table has several batches.
-    batch_rows: Option<usize>,
+    /// Whether tables are cut into slices over two partitions, and batches are small: then even a table of few rows
+    /// comes in several batches, with offsets that are not zero.
+    sliced: bool,
     config: Config,
 }
 
@@ -45,20 +48,21 @@ impl Variant {
             chunk_bytes_target: Some(64 << 10),
             ..Config::default()
         };
-        Variant { name, lazy: false, batch_rows: None, config }
+        Variant { name, lazy: false, sliced: false, config }
     }
 
     fn all() -> [Variant; 4] {
         let host = Variant {
             name: "host",
             lazy: false,
-            batch_rows: None,
+            sliced: false,
             config: Config { placement: Placement::Host, target_partitions: Some(2), ..Config::default() },
         };
-        let mut lazy = Variant::device("device, lazy, two partitions, batches of 100 rows");
+        let mut lazy = Variant::device("device, lazy, sliced tables");
         lazy.lazy = true;
-        lazy.batch_rows = Some(100);
+        lazy.sliced = true;
         lazy.config.target_partitions = Some(2);
+        lazy.config.chunk_bytes_target = Some(16 << 10);
         let mut short = Variant::device("device, short of memory");
         short.config.device_memory_limit = Some(300_000);
         [host, Variant::device("device, eager"), lazy, short]
@@ -93,7 +97,34 @@ impl Tally {
 
 struct Database {
     session: Session,
+    sliced: bool,
     tally: Arc<Mutex<Tally>>,
+}
+
+impl Database {
+    /// Replaces a table by its slices, dealt to two partitions.
+    async fn slice(&self, table: &str) {
+        let context = self.session.context();
+        let frame = context.table(table).await.expect("was created");
+        let schema = Arc::clone(frame.schema().inner());
+        let batches = frame.collect().await.expect("is in memory");
+        let whole = concat_batches(&schema, &batches).expect("all of one table");
+        let rows = (whole.num_rows() / 12).max(1);
+        let mut partitions = vec![vec![], vec![]];
+        for (index, from) in (0..whole.num_rows()).step_by(rows).enumerate() {
+            partitions[index % 2].push(whole.slice(from, rows.min(whole.num_rows() - from)));
+        }
+        let sliced = MemTable::try_new(schema, partitions).expect("slices have the table's schema");
+        context.deregister_table(table).expect("is there");
+        context.register_table(table, Arc::new(sliced)).expect("the name is free");
+    }
+}
+
+/// The table that a statement creates.
+fn created_table(sql: &str) -> Option<&str> {
+    let rest = sql.strip_prefix("CREATE ")?;
+    let rest = rest.strip_prefix("OR REPLACE ").unwrap_or(rest).strip_prefix("TABLE ")?;
+    rest.split_ascii_whitespace().next()
 }
 
 #[async_trait]
@@ -104,6 +135,9 @@ impl AsyncDB for Database {
     async fn run(&mut self, sql: &str) -> Result<DBOutput<Kind>, swath::Error> {
         let result = self.session.sql(sql).await?.collect().await?;
         if result.schema.fields().is_empty() {
+            if let (true, Some(table)) = (self.sliced, created_table(sql)) {
+                self.slice(table).await;
+            }
             return Ok(DBOutput::StatementComplete(0));
         }
         self.tally.lock().expect("no thread panics while it holds this lock").add(&result);
@@ -255,10 +289,10 @@ async fn run(path: &Path, variant: &Variant, tally: &Arc<Mutex<Tally>>, complete
     if variant.on_device() {
         assert_eq!(session.engine().absence(), None);
     }
-    if let Some(rows) = variant.batch_rows {
-        session.set("datafusion.execution.batch_size", &rows.to_string()).await.expect("is an option");
+    if variant.sliced {
+        session.set("datafusion.execution.batch_size", "100").await.expect("is an option");
     }
-    let mut database = Some(Database { session, tally: Arc::clone(tally) });
+    let mut database = Some(Database { session, sliced: variant.sliced, tally: Arc::clone(tally) });
     let mut runner = Runner::new(|| ready(Ok(database.take().expect("the files use one connection"))));
     runner.with_column_validator(strict_column_validator);
     if complete {
