@@ -14,6 +14,7 @@ mod placement;
 mod program;
 mod simulator;
 mod sort;
+mod sql;
 mod strings;
 mod tiers;
 mod task;
