@@ -13,6 +13,7 @@ mod stage;
 mod storage;
 mod table;
 
+pub(crate) use dictionary::MergedDictionary;
 pub(crate) use download::{HostColumn, assemble};
 pub(crate) use stage::StagedColumn;
 pub use stage::{CHUNK_ROWS_MAX, StagedChunk};

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::program::{CompiledSink, Param};
 use crate::worker::Task;
 
-use super::binding::{BLOCK, Control, Program};
+use super::binding::{BLOCK, Control, Input, Program};
 use super::output::Outputs;
 use super::text::TextHeap;
 
@@ -18,16 +18,12 @@ use super::text::TextHeap;
 /// # Guarantee  order preserved; deterministic across runs, devices and the CPU.
 /// # Errors     failures of expressions, by the first row; out of memory when one row at a time does not fit.
 /// # Source     single-pass compaction with decoupled look-back (Merrill and Garland, 2016).
-pub(super) fn run(
-    task: &mut Task<'_>,
-    program: &mut Program,
-    chunk: &DeviceChunk,
-) -> Result<Vec<DeviceChunk>> {
+pub(super) fn run(task: &mut Task<'_>, program: &mut Program, input: &Input) -> Result<Vec<DeviceChunk>> {
     let mut outputs = vec![];
     // A stack of row ranges: one that does not fit is halved, its first half next.
-    let mut ranges = vec![(0, chunk.rows)];
+    let mut ranges = vec![(0, input.rows)];
     while let Some((begin, rows)) = ranges.pop() {
-        match run_range(task, program, chunk, begin, rows) {
+        match run_range(task, program, input, begin, rows) {
             Ok(output) => outputs.push(output),
             Err(error) if error.is_out_of_memory() && rows > 1 => {
                 let half = (rows / 2).next_multiple_of(BLOCK).min(rows - 1);
@@ -43,7 +39,7 @@ pub(super) fn run(
 fn run_range(
     task: &mut Task<'_>,
     program: &mut Program,
-    chunk: &DeviceChunk,
+    input: &Input,
     begin: usize,
     rows: usize,
 ) -> Result<DeviceChunk> {
@@ -53,12 +49,12 @@ fn run_range(
     };
     let mut text_bytes = 0;
     let (outputs, kept, text) = loop {
-        let text = TextHeap::new(task, program, Some(chunk), rows, text_bytes)?;
+        let text = TextHeap::new(task, program, Some(input), rows, text_bytes)?;
         let outputs = Outputs::alloc(task, columns, rows)?;
         let control = Control::new(task)?;
         let grid = rows.div_ceil(BLOCK * items);
         let tiles = if *filtered { Some(task.alloc_filled(grid * 8, 0)?) } else { None };
-        program.launch(task, "materialize", grid, 0, Some(chunk), |param| match param {
+        program.launch(task, "materialize", grid, 0, Some(input), |param| match param {
             Param::Rows => rows as u64,
             Param::RowBegin => begin as u64,
             Param::Control => control.address(),
@@ -74,7 +70,8 @@ fn run_range(
         if !report.text_overflow {
             break (outputs, if *filtered { report.rows } else { rows }, text);
         }
-        text_bytes = text.bytes_enough(task)?;
+        text_bytes = text.bytes_missing(task)?.unwrap_or(text.bytes());
+        text.undo(task, program, Some(input))?;
     };
     let chunk = outputs.finish(task, compiled.pipeline.output(), kept);
     // References point into it until the strings are gathered.

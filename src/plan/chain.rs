@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -17,7 +17,7 @@ use super::cost::{StepSize, Work};
 use super::expression::translate;
 use crate::column::Storage;
 use crate::error::{Error, Result};
-use crate::program::{self, Aggregate, CompiledPipeline, Expr, Op, Phase, Pipeline, Sink};
+use crate::program::{self, CompiledPipeline, Expr, Op, Phase, Pipeline, Sink};
 
 /// One operator of a chain, over the columns that the one before leaves.
 #[derive(Clone, Debug)]
@@ -245,7 +245,7 @@ pub fn compile(input: &SchemaRef, steps: &[ChainStep]) -> Result<DevicePlan> {
             output = Some(chosen);
         }
     }
-    let (first, read) = narrow(&pipelines[0]);
+    let (first, read) = pipelines[0].narrow();
     for &index in &read {
         let field = input.field(index);
         if Storage::of(field.data_type()).is_none() {
@@ -262,38 +262,6 @@ pub fn compile(input: &SchemaRef, steps: &[ChainStep]) -> Result<DevicePlan> {
     let stages =
         pipelines.iter().map(|pipeline| program::compile(pipeline).map(Arc::new)).collect::<Result<_>>()?;
     Ok(DevicePlan { read, stages, output, input, schema, streams })
-}
-
-/// Drops the input columns that a pipeline does not read; answers it with the indices of those that stay.
-fn narrow(pipeline: &Pipeline) -> (Pipeline, Vec<usize>) {
-    let read = pipeline.columns_read();
-    let fields: Vec<_> = read.iter().map(|&index| pipeline.input.field(index).clone()).collect();
-    let input = Arc::new(Schema::new_with_metadata(fields, pipeline.input.metadata().clone()));
-    let columns: Vec<Expr> = (pipeline.input.fields().iter().enumerate())
-        .map(|(index, field)| {
-            let index = read.binary_search(&index).unwrap_or(usize::MAX);
-            Expr::column(index, field.data_type().clone(), field.is_nullable())
-        })
-        .collect();
-    let moved = |exprs: &[Expr]| exprs.iter().map(|expr| expr.substitute(&columns)).collect::<Vec<_>>();
-    let sink = match &pipeline.sink {
-        Sink::Materialize { output, columns } => {
-            Sink::Materialize { output: output.clone(), columns: moved(columns) }
-        }
-        Sink::Aggregate { output, keys, aggregates } => Sink::Aggregate {
-            output: output.clone(),
-            keys: moved(keys),
-            aggregates: aggregates
-                .iter()
-                .map(|one| Aggregate {
-                    args: moved(&one.args),
-                    filter: one.filter.as_ref().map(|filter| filter.substitute(&columns)),
-                    ..one.clone()
-                })
-                .collect(),
-        },
-    };
-    (Pipeline { input, filters: moved(&pipeline.filters), sink }, read)
 }
 
 /// Returns the bytes of one row of `fields`; strings are taken at 16 bytes and their offset.
@@ -318,7 +286,7 @@ pub fn ends_in_partial(steps: &[ChainStep]) -> Option<&Aggregation> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::{DataType, Field};
+    use arrow::datatypes::{DataType, Field, Schema};
 
     use super::*;
     use crate::program::{BinaryOp, Literal};
@@ -342,11 +310,12 @@ mod tests {
         );
         let output = Arc::new(Schema::new(vec![Field::new("b", DataType::Int64, false)]));
         let pipeline = Pipeline::scan(input()).filter(&positive).project(&[column(1)]).materialize(output);
-        let (narrow, read) = narrow(&pipeline);
+        let (narrow, read) = pipeline.narrow();
         assert_eq!(read, [1, 3]);
         let names: Vec<_> = narrow.input.fields().iter().map(|field| field.name().as_str()).collect();
         assert_eq!(names, ["b", "d"]);
-        assert_eq!(narrow.filters[0].to_string(), "(#1 > 0)");
+        let crate::program::Step::Filter(filter) = &narrow.steps[0] else { panic!("another step") };
+        assert_eq!(filter.to_string(), "(#1 > 0)");
         let Sink::Materialize { columns, .. } = &narrow.sink else { panic!("another sink") };
         assert_eq!(columns, &[column(0)]);
     }

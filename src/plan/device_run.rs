@@ -333,7 +333,7 @@ impl DeviceRun {
 
     async fn aggregate(&self, input: &Arc<dyn ExecutionPlan>) -> Result<Vec<RecordBatch>, Failure> {
         let mut feeds = self.feeds(input).await.map_err(Failure::Input)?;
-        let mut execution = Execution::new(self.plan.stages[0].clone());
+        let mut execution = Execution::new(self.plan.stages[0].clone(), vec![])?;
         let mut resident = vec![];
         while let Some(feed) = feeds.next().await {
             match feed {
@@ -352,7 +352,7 @@ impl DeviceRun {
         match self.finish(execution, resident.clone(), false).await {
             // Chunk by chunk, what the groups take is all that is added to what is resident anyway.
             Err(error) if error.is_out_of_memory() && resident.len() > 1 => {
-                let execution = Execution::new(self.plan.stages[0].clone());
+                let execution = Execution::new(self.plan.stages[0].clone(), vec![])?;
                 Ok(self.finish(execution, resident, true).await?)
             }
             outcome => Ok(outcome?),
@@ -378,7 +378,7 @@ impl DeviceRun {
                 }
                 let mut chunks = execution.finish(task)?;
                 for stage in &plan.stages[1..] {
-                    let mut execution = Execution::new(stage.clone());
+                    let mut execution = Execution::new(stage.clone(), vec![])?;
                     let mut made = vec![];
                     for chunk in chunks {
                         made.extend(execution.push(task, Arc::new(chunk))?);
@@ -584,7 +584,7 @@ fn materialize_chunk(
     plan: &DevicePlan,
     chunk: Arc<DeviceChunk>,
 ) -> Result<Vec<RecordBatch>> {
-    let mut execution = Execution::new(plan.stages[0].clone());
+    let mut execution = Execution::new(plan.stages[0].clone(), vec![])?;
     let mut chunks = execution.push(task, chunk)?;
     chunks.extend(execution.finish(task)?);
     chunks.iter().map(|chunk| task.download(chunk).and_then(|batch| plan.finish(batch))).collect()

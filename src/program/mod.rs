@@ -8,7 +8,12 @@ pub mod codegen;
 pub mod expr;
 pub mod pipeline;
 pub(crate) mod regex;
+pub mod split;
 
 pub use codegen::{CompiledPipeline, CompiledSink, Module, OutputColumn, Param, check, compile};
 pub use expr::{BinaryOp, DatePart, Ends, Expr, Function, Literal, Op};
-pub use pipeline::{Aggregate, AggregateFunction, Phase, Pipeline, PipelineBuilder, Sink};
+pub use pipeline::{
+    Aggregate, AggregateFunction, Expand, Group, Origin, Phase, Pipeline, PipelineBuilder, Probe, ProbeKind,
+    Sink, Step, columns_of,
+};
+pub use split::{Part, split};

@@ -9,6 +9,7 @@ mod operators;
 mod placement;
 mod program;
 mod simulator;
+mod sort;
 mod strings;
 mod tpch_device;
 mod tpch_host;

@@ -87,7 +87,12 @@ impl Emitter {
         let code = match storage {
             Storage::Bytes => {
                 let (offsets, bytes) = (self.param(Param::Offsets(index)), self.param(Param::Values(index)));
-                self.bind(Kind::Str, &format!("string_at({offsets}, {bytes}, row)"))
+                let read = format!("string_at({offsets}, {bytes}, {})", self.row_of(index));
+                let read = match &ok {
+                    Some(ok) if self.may_miss(index) => format!("{ok} ? {read} : Str{{0, 0, 0}}"),
+                    _ => read,
+                };
+                self.bind(Kind::Str, &read)
             }
             Storage::Dictionary { .. } => {
                 let offsets = self.param(Param::DictionaryOffsets(index));
