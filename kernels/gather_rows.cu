@@ -171,7 +171,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) gather_bytes(const __grid_co
     if (at >= end) return;
     u64 last = row_range[1] + 1;
     u64 row = row_of_byte(c.target_offsets, row_range[0], last, at);
-    u64 words[2] = {0, 0};
+    u64 low = 0, high = 0;
     u32 made = 0, wanted = end - at < BYTES_EACH ? (u32)(end - at) : BYTES_EACH;
     while (made < wanted) {
         u64 string_end = c.target_offsets[row + 1];
@@ -182,10 +182,15 @@ extern "C" __global__ void __launch_bounds__(BLOCK) gather_bytes(const __grid_co
             continue;
         }
         const u8* source = c.bytes + c.offsets[p.index[row]] + (at + made - c.target_offsets[row]);
-        u32 count = string_end - (at + made) < wanted - made ? (u32)(string_end - (at + made)) : wanted - made;
-        for (u32 i = 0; i < count; i++, made++) words[made >> 3] |= (u64)source[i] << (8 * (made & 7));
+        // Up to the end of the string, of what is wanted, and of the word.
+        u32 count = wanted - made < 8 - (made & 7) ? wanted - made : 8 - (made & 7);
+        if (string_end - (at + made) < count) count = (u32)(string_end - (at + made));
+        u64 bytes = load_bytes(source, count) << (8 * (made & 7));
+        if (made < 8) low |= bytes;
+        else high |= bytes;
+        made += count;
     }
     // Buffers are multiples of 16 bytes.
-    ((u64*)(c.target + at))[0] = words[0];
-    ((u64*)(c.target + at))[1] = words[1];
+    ((u64*)(c.target + at))[0] = low;
+    ((u64*)(c.target + at))[1] = high;
 }

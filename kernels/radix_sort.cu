@@ -22,8 +22,8 @@ DEVICE u32 digit_mask(u64 bits, u32 shift) {
     return bits - shift >= DIGIT_BITS ? BUCKETS - 1 : (1u << (bits - shift)) - 1;
 }
 
-template <class K> static __device__ void radix_count_word(const RadixCountParams& p, u64 word, u64 block) {
-    __shared__ u32 counts[WORD_DIGITS * BUCKETS];
+template <class K>
+static __device__ void radix_count_word(const RadixCountParams& p, u64 word, u64 block, u32* counts) {
     const RadixWord w = p.words[word];
     u32 digits = (u32)((w.bits + DIGIT_BITS - 1) / DIGIT_BITS);
     for (u32 i = threadIdx.x; i < digits * BUCKETS; i += BLOCK) counts[i] = 0;
@@ -42,9 +42,10 @@ template <class K> static __device__ void radix_count_word(const RadixCountParam
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK) radix_count(const __grid_constant__ RadixCountParams p) {
+    __shared__ u32 counts[WORD_DIGITS * BUCKETS];
     u64 word = blockIdx.x / p.blocks_each, block = blockIdx.x % p.blocks_each;
-    if (p.words[word].key_bytes == 4) radix_count_word<u32>(p, word, block);
-    else radix_count_word<u64>(p, word, block);
+    if (p.words[word].key_bytes == 4) radix_count_word<u32>(p, word, block, counts);
+    else radix_count_word<u64>(p, word, block, counts);
 }
 
 struct RadixPassParams {

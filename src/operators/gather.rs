@@ -24,6 +24,7 @@ static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
     let text = [
         include_str!("../../kernels/prelude.cuh"),
         include_str!("../../kernels/scan.cuh"),
+        include_str!("../../kernels/bytes.cuh"),
         include_str!("../../kernels/gather_rows.cu"),
     ]
     .join("\n");

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::binding::{BLOCK, Control, Program, to_bytes};
-use super::sort::radix_sort;
+use super::sort::{KeyWidth, radix_sort};
 use super::text::TextHeap;
 use crate::column::{DeviceChunk, DeviceColumn, Storage};
 use crate::device::{DeviceBuffer, KernelSource};
@@ -126,7 +126,7 @@ fn group(task: &mut Task<'_>, rows: usize, slots: &DeviceBuffer, slot_of: &Devic
     let heads = task.alloc(rows * 4)?;
     let words = [rows as u64, slots.address(), slot_of.address(), heads.address()];
     launch(task, "group_heads", rows, &words)?;
-    let sorted = radix_sort(task, &heads, 32, rows)?;
+    let sorted = radix_sort(task, &heads, KeyWidth::Bits32, 32, rows)?;
     let (begins, ends) = (task.alloc(rows * 4)?, task.alloc(rows * 4)?);
     let words = [rows as u64, heads.address(), sorted.address(), begins.address(), ends.address()];
     launch(task, "group_bounds", rows, &words)?;

@@ -9,11 +9,15 @@ pub mod concat;
 mod fixed;
 pub mod gather;
 mod join;
+mod limit;
 mod materialize;
+mod merge_sort;
 mod output;
 mod prefix_sum;
+mod radix_select;
 mod radix_sort;
 pub mod sort;
+mod sort_key;
 mod text;
 
 use std::sync::Arc;
@@ -26,7 +30,12 @@ use crate::worker::Task;
 
 use aggregate::AggregateState;
 use binding::Program;
-pub use join::{JoinTable, build};
+pub use concat::concat;
+pub use gather::gather;
+pub use join::{JoinTable, build, with_bits};
+pub use limit::limit;
+pub use output::empty;
+pub use sort::{SortKey, sort};
 
 /// A pipeline at work: chunks go in, chunks come out.
 ///

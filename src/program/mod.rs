@@ -10,7 +10,9 @@ pub mod pipeline;
 pub(crate) mod regex;
 pub mod split;
 
-pub use codegen::{CompiledPipeline, CompiledSink, Module, OutputColumn, Param, check, compile};
+pub use codegen::{
+    CompiledPipeline, CompiledSink, Module, OutputColumn, Param, check, compile, output_column,
+};
 pub use expr::{BinaryOp, DatePart, Ends, Expr, Function, Literal, Op};
 pub use pipeline::{
     Aggregate, AggregateFunction, Expand, Group, Origin, Phase, Pipeline, PipelineBuilder, Probe, ProbeKind,

@@ -21,10 +21,10 @@ use crate::simulator::{kernel_folder, mode, use_device};
 /// A context with device 0 and a plain one, with the same table `t`.
 pub struct Pair {
     lazy: bool,
-    device: SessionContext,
-    host: SessionContext,
+    pub device: SessionContext,
+    pub host: SessionContext,
     runtime: tokio::runtime::Runtime,
-    what: String,
+    pub what: String,
 }
 
 impl Pair {

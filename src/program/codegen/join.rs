@@ -22,11 +22,15 @@ fn null_bits(null_equals_null: bool) -> NullBits {
 }
 
 impl Emitter {
+    fn need_joins(&mut self) {
+        for header in ["string", "key", "join"] {
+            self.need(header);
+        }
+    }
+
     /// Writes the look-up of a row: what becomes of it, and `r.jN`, the table's row.
     pub(super) fn probe(&mut self, number: usize, probe: &Probe, loaded: &mut Loaded) -> Result<()> {
-        self.need("string");
-        self.need("key");
-        self.need("join");
+        self.need_joins();
         let j = format!("r.j{number}");
         let head = self.find(number, probe)?;
         let one_at_most = matches!(probe.kind, ProbeKind::Inner | ProbeKind::Outer | ProbeKind::Count);
@@ -148,7 +152,7 @@ impl Emitter {
 
     /// Writes which pair of rows number `row` is: `r.i` of the input, `r.j0` of the table.
     pub(super) fn expand_row(&mut self, expand: &Expand, loaded: &mut Loaded) -> Result<()> {
-        self.need("join");
+        self.need_joins();
         match expand.group {
             None => {
                 let size = self.param(Param::TableSize(0));
@@ -204,9 +208,7 @@ pub(super) fn generate_build(
     ] {
         emitter.param(param);
     }
-    for header in ["string", "key", "join"] {
-        emitter.need(header);
-    }
+    emitter.need_joins();
     generate_scan(emitter, &[], &keys.iter().collect::<Vec<_>>())?;
     emitter.begin_function("bool key", "const Params& p, const Row& r, u64 row, u64* words");
     let key = put_key(emitter, keys, null_bits(null_equals_null), "words", false)?;

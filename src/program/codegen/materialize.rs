@@ -43,7 +43,7 @@ pub(super) fn generate(
 }
 
 /// How a column of the type is written; dictionaries are written out.
-pub(super) fn output_column(data_type: &arrow::datatypes::DataType, nullable: bool) -> Option<OutputColumn> {
+pub fn output_column(data_type: &arrow::datatypes::DataType, nullable: bool) -> Option<OutputColumn> {
     let storage = match Storage::of(data_type)? {
         Storage::Dictionary { .. } => Storage::Bytes,
         storage => storage,

@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use super::expr::Expr;
 use super::pipeline::{Origin, Pipeline, Sink};
 use emitter::{Emitter, name_columns};
+pub use materialize::output_column;
 pub use param::Param;
 
 /// Threads of a block; `BLOCK` in the device library.

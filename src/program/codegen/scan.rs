@@ -106,8 +106,13 @@ pub(super) fn generate_scan(emitter: &mut Emitter, steps: &[Step], rest: &[&Expr
             }
         }
     }
-    if emitter.expands {
+    if let Some(Step::Expand(expand)) = steps.first() {
         fields.push_str("    u64 i;\n");
+        if let Some(group) = expand.group
+            && declared.columns.insert(group.begin)
+        {
+            emitter.declare_column(group.begin, &mut fields)?;
+        }
     }
     emitter.text.push_str(&format!("struct Row {{\n{fields}    u32 unused;\n}};\n"));
 
