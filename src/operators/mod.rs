@@ -19,6 +19,7 @@ mod radix_sort;
 pub mod sort;
 mod sort_key;
 mod text;
+pub mod window;
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@
 //! | [`placement`] | the optimizer rule, and the root node that keeps what it decided |
 //! | [`lower`] | the walk over the plan that finds trees of operators a device can take |
 //! | [`tree`] | such a tree; [`stages`]: the device programs that it becomes |
-//! | [`expression`], [`aggregate`], [`join`] | DataFusion's expressions and operators in the terms of a device program |
+//! | [`expression`], [`aggregate`], [`join`], [`window`] | DataFusion's expressions and operators in the terms of a device program |
 //! | [`cost`] | what a tree costs on either side: plain functions of sizes |
 //! | [`device_exec`], [`device_run`], [`stage_run`] | the node that stands for a tree, one execution of it, and of its stages |
 //! | [`feed`] | the inputs of a node as chunks |
@@ -35,6 +35,7 @@ mod stage_run;
 mod stages;
 mod tier_metrics;
 mod tree;
+mod window;
 
 pub use device_exec::DeviceExec;
 pub use engine::{Engine, SwathOptions, install};
@@ -43,6 +44,7 @@ pub use lower::NodeNote;
 pub use placement::PlacementExec;
 pub use receipt::{QueryTimes, receipt};
 pub use resident::{PinReport, PinnedColumn, ResidentScanExec, pin, unpin};
+pub use window::{WindowStep, translate_window};
 
 use std::sync::Arc;
 

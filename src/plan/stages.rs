@@ -221,49 +221,57 @@ impl Stages {
         }
     }
 
-    fn sort(&mut self, input: &Tree, keys: &[SortExpr], fetch: Option<usize>) -> Result<Open> {
+    /// Opens `input` and has its rows lie somewhere, with a column for each of `exprs` that is not one already; answers
+    /// the columns of the expressions too.
+    fn lie_with(&mut self, input: &Tree, exprs: &[&Expr]) -> Result<(Lying, Vec<usize>)> {
         let mut open = self.open(input)?;
         let schema = input.host().schema();
         let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
         let mut columns = columns_of(&schema, 0);
-        let keys = keys
+        let places = exprs
             .iter()
-            .map(|key| {
-                let column = match key.expr.op {
-                    Op::Column(index) => index,
-                    // What is computed to sort by goes along as a column.
-                    _ => {
-                        let (data_type, nullable) = (key.expr.data_type.clone(), key.expr.nullable);
-                        fields.push(Arc::new(Field::new(format!("key {}", key.expr), data_type, nullable)));
-                        columns.push(key.expr.clone());
-                        columns.len() - 1
-                    }
-                };
-                SortKey { column, descending: key.descending, nulls_first: key.nulls_first }
+            .map(|expr| match expr.op {
+                Op::Column(index) => index,
+                _ => {
+                    let (data_type, nullable) = (expr.data_type.clone(), expr.nullable);
+                    fields.push(Arc::new(Field::new(format!("key {expr}"), data_type, nullable)));
+                    columns.push((*expr).clone());
+                    columns.len() - 1
+                }
             })
             .collect();
         if columns.len() > schema.fields().len() {
             open.builder = open.builder.project(&columns);
         }
-        let Lying { sources, read, layout } = self.lie(open, Arc::new(Schema::new(fields)))?;
+        Ok((self.lie(open, Arc::new(Schema::new(fields)))?, places))
+    }
+
+    fn sort(&mut self, input: &Tree, keys: &[SortExpr], fetch: Option<usize>) -> Result<Open> {
+        let exprs: Vec<&Expr> = keys.iter().map(|key| &key.expr).collect();
+        let (Lying { sources, read, layout }, columns) = self.lie_with(input, &exprs)?;
+        let keys = keys.iter().zip(columns).map(|(key, column)| SortKey {
+            column,
+            descending: key.descending,
+            nulls_first: key.nulls_first,
+        });
+        let keys = keys.collect();
+        let width = input.host().schema().fields().len();
         let stage = self.push(sources, read, StageWork::Sort { keys, fetch })?;
         let mut sorted = Open::over(vec![stage], layout.clone());
-        if columns.len() > schema.fields().len() {
-            sorted.builder = sorted.builder.project(&columns_of(&layout, 0)[..schema.fields().len()]);
-        }
+        sorted.builder = sorted.builder.project(&columns_of(&layout, 0)[..width]);
         Ok(sorted)
     }
 
     fn join(&mut self, join: &Join, left: &Tree, right: &Tree, schema: SchemaRef) -> Result<Open> {
         use JoinType::*;
-        let build = self.open(left)?;
-        let Lying { sources, read, layout } = self.lie(build, left.host().schema())?;
+        let exprs: Vec<&Expr> = join.left_keys.iter().collect();
+        let (Lying { sources, read, layout }, key_columns) = self.lie_with(left, &exprs)?;
         let marks = matches!(join.join_type, Left | Full | LeftSemi | LeftAnti | LeftMark);
-        let compiled = match join.left_keys.as_slice() {
+        let compiled = match key_columns.as_slice() {
             [] => None,
             keys => {
                 let of_layout = columns_of(&layout, 0);
-                let keys = keys.iter().map(|key| key.substitute(&of_layout)).collect();
+                let keys = keys.iter().map(|&key| of_layout[key].clone()).collect();
                 let sink = Sink::Build { keys, null_equals_null: join.null_equals_null };
                 let pipeline = Pipeline { input: layout.clone(), steps: vec![], sink };
                 Some(Arc::new(program::compile(&pipeline)?))
@@ -275,7 +283,9 @@ impl Stages {
         };
 
         let mut open = self.open(right)?;
-        let (left_count, right_count) = (layout.fields().len(), right.host().schema().fields().len());
+        // Behind the left side's own columns there may be computed keys, which end here.
+        let (table_count, left_count) = (layout.fields().len(), left.host().schema().fields().len());
+        let right_count = right.host().schema().fields().len();
         let kind = match join.join_type {
             Inner | Left => ProbeKind::Inner,
             Right | Full => ProbeKind::Outer,
@@ -284,10 +294,9 @@ impl Stages {
             RightMark => ProbeKind::Mark,
         };
         // The residual is over left and right; the pipeline has right and left.
-        let both: Vec<Expr> = columns_of(&layout, right_count)
-            .into_iter()
-            .chain(columns_of(&right.host().schema(), 0))
-            .collect();
+        let mut both = columns_of(&layout, right_count);
+        both.truncate(left_count);
+        both.extend(columns_of(&right.host().schema(), 0));
         let columns = if kind == ProbeKind::Outer { nullable(&layout) } else { layout.clone() };
         open.tables.push(table);
         open.builder = open.builder.probe(Probe {
@@ -317,12 +326,16 @@ impl Stages {
                 self.materialize(open, Arc::new(Schema::empty()))?;
                 let by_group = join.residual.is_none();
                 let mut met = Open::over(vec![Source::Met { build: table, by_group }], with_met(&layout));
-                let bit = Expr::column(left_count, DataType::Boolean, false);
+                let bit = Expr::column(table_count, DataType::Boolean, false);
                 let all = columns_of(&with_met(&layout), 0);
                 met.builder = match join.join_type {
                     LeftSemi => met.builder.filter(&bit).project(&all[..left_count]),
                     LeftAnti => met.builder.filter(&not(bit)).project(&all[..left_count]),
-                    _ => met.builder,
+                    _ => {
+                        let mut columns = all[..left_count].to_vec();
+                        columns.push(bit);
+                        met.builder.project(&columns)
+                    }
                 };
                 if let Some(projection) = &join.projection {
                     met.builder = pick(met.builder, projection);
@@ -335,7 +348,7 @@ impl Stages {
                 let marked = with_met(&layout);
                 let mut rest =
                     Open::over(vec![Source::Met { build: table, by_group: false }], marked.clone());
-                let bit = Expr::column(left_count, DataType::Boolean, false);
+                let bit = Expr::column(table_count, DataType::Boolean, false);
                 let mut columns = columns_of(&marked, 0);
                 columns.truncate(left_count);
                 let null = |field: &FieldRef| Expr::literal(Literal::Null, decoded(field.data_type()));

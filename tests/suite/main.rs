@@ -16,4 +16,5 @@ mod strings;
 mod tiers;
 mod tpch_device;
 mod tpch_host;
+mod window;
 mod worker;

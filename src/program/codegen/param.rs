@@ -23,8 +23,6 @@ pub enum Param {
     FromMask,
     FromExponents,
     Heap,
-    /// Address of the heap of new text.
-    Text,
     /// For an expansion: the address of the count of pairs before each input row and of all, the input's rows, and the
     /// address of their marks.
     ExpandOffsets,
@@ -43,6 +41,8 @@ pub enum Param {
     /// Of the join table that is built: the addresses of its keys and of the slot of each row.
     Keys,
     SlotOf,
+    /// Address of the heap of new text.
+    Text,
     /// Addresses of an input column's parts; 0 where there is none.
     Values(usize),
     Validity(usize),
@@ -76,7 +76,6 @@ impl Param {
             Param::FromMask => "from_mask".into(),
             Param::FromExponents => "from_exponents".into(),
             Param::Heap => "heap".into(),
-            Param::Text => "text".into(),
             Param::ExpandOffsets => "expand_offsets".into(),
             Param::ExpandRows => "expand_rows".into(),
             Param::ExpandMarks => "expand_marks".into(),
@@ -90,6 +89,7 @@ impl Param {
             Param::TableSize(step) => format!("t{step}_size"),
             Param::Keys => "keys".into(),
             Param::SlotOf => "slot_of".into(),
+            Param::Text => "text".into(),
             Param::Values(column) => format!("c{column}"),
             Param::Validity(column) => format!("c{column}_valid"),
             Param::Offsets(column) => format!("c{column}_offsets"),
