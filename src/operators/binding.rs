@@ -195,6 +195,25 @@ impl Program {
         input: Option<&Input>,
         word: impl Fn(Param) -> u64,
     ) -> Result<()> {
+        let matches = match grid {
+            0 => vec![],
+            _ => self.match_dictionaries(task, input)?,
+        };
+        self.launch_with(task, entry, grid, shared_bytes, input, &matches, word)
+    }
+
+    /// As [`launch`](Program::launch), with what is known of the values of dictionaries.
+    #[expect(clippy::too_many_arguments, reason = "what a launch needs")]
+    pub fn launch_with(
+        &mut self,
+        task: &mut Task<'_>,
+        entry: &str,
+        grid: usize,
+        shared_bytes: usize,
+        input: Option<&Input>,
+        matches: &[DeviceBuffer],
+        word: impl Fn(Param) -> u64,
+    ) -> Result<()> {
         if grid == 0 {
             return Ok(());
         }
@@ -217,6 +236,8 @@ impl Program {
                 | Param::DictionaryOffsets(column) => {
                     self.column(column, input)?.map_or(0, |column| column_word(column, param))
                 }
+                Param::Matches { number, .. } => matches.get(number).map_or(0, DeviceBuffer::address),
+                Param::DictionarySize(column) => self.dictionary_size(column, input)? as u64,
                 Param::Word(value) => value,
                 Param::Pool(offset) => pool.address() + offset as u64,
                 Param::ExpandOffsets => {
