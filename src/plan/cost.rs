@@ -112,6 +112,8 @@ pub enum Work {
     Join { nodes: usize, keys: usize },
     /// Orders by `keys`, and keeps the first `fetch` rows or all.
     Sort { keys: usize, fetch: Option<usize> },
+    /// Evaluates `nodes`, then computes `functions` columns over the rows around each.
+    Window { nodes: usize, functions: usize },
 }
 
 /// An input of a tree, in sizes.
@@ -216,6 +218,9 @@ impl CostModel {
                         let comparing = step.rows_in * deep * keys as f64 / self.host_nodes_per_s;
                         comparing + step.rows_out * step.row_bytes_out / self.host_copy_bytes_per_s
                     }
+                    Work::Window { nodes: count, functions } => {
+                        nodes(count) + step.rows_in * functions as f64 / self.host_groups_per_s
+                    }
                 };
                 work / cores + self.host_operator_s
             })
@@ -260,6 +265,12 @@ impl CostModel {
                     // Some eight passes of a read and a write a key, of words and row numbers.
                     launches += 16.0;
                     step.rows_in * keys as f64 * 8.0 * 24.0 / self.device_bytes_per_s + 2.0 * written
+                }
+                Work::Window { nodes, functions } => {
+                    launches += 5.0 + 3.0 * functions as f64;
+                    evaluated(nodes)
+                        + step.rows_in * functions as f64 * 48.0 / self.device_bytes_per_s
+                        + written
                 }
             };
         }

@@ -220,6 +220,14 @@ impl DeviceRun {
                 });
                 Ok(Made::Chunks(vec![Arc::new(sorted.await?)]))
             }
+            StageWork::Window { spec } => {
+                let made = self.on_task("window", move |task| {
+                    let chunk = operators::concat(task, &chunks)?;
+                    drop(chunks);
+                    operators::window::window(task, &chunk, &spec)
+                });
+                Ok(Made::Chunks(vec![Arc::new(made.await?)]))
+            }
             StageWork::Limit { skip, fetch } => {
                 let kept = self.on_task("limit", move |task| operators::limit(task, chunks, skip, fetch));
                 Ok(Made::Chunks(kept.await?))

@@ -12,9 +12,11 @@ use datafusion::common::JoinType;
 use super::aggregate::Aggregation;
 use super::join::Join;
 use super::tree::{Operator, SortExpr, Tree};
+use super::window::WindowStep;
 use crate::column::Storage;
 use crate::error::{Error, Result};
 use crate::operators::SortKey;
+use crate::operators::window::WindowSpec;
 use crate::program::{
     self, CompiledPipeline, Expr, Literal, Op, Pipeline, PipelineBuilder, Probe, ProbeKind, Sink, columns_of,
 };
@@ -80,6 +82,9 @@ pub enum StageWork {
         keys: Vec<SortKey>,
         fetch: Option<usize>,
     },
+    Window {
+        spec: WindowSpec,
+    },
     Limit {
         skip: usize,
         fetch: Option<usize>,
@@ -92,7 +97,7 @@ impl DevicePlan {
         self.stages.iter().filter_map(|stage| match &stage.work {
             StageWork::Pipeline { compiled, .. } => Some(compiled),
             StageWork::Build { compiled, .. } => compiled.as_ref(),
-            StageWork::Sort { .. } | StageWork::Limit { .. } => None,
+            StageWork::Sort { .. } | StageWork::Window { .. } | StageWork::Limit { .. } => None,
         })
     }
 }
@@ -203,6 +208,7 @@ impl Stages {
             }
             Operator::Join(join) => self.join(join, input(0)?, input(1)?, schema),
             Operator::Sort { keys, fetch } => self.sort(input(0)?, keys, *fetch),
+            Operator::Window(step) => self.window(input(0)?, step),
             Operator::Limit { skip, fetch } => {
                 let rows = input(0)?;
                 let open = self.open(rows)?;
@@ -260,6 +266,28 @@ impl Stages {
         let mut sorted = Open::over(vec![stage], layout.clone());
         sorted.builder = sorted.builder.project(&columns_of(&layout, 0)[..width]);
         Ok(sorted)
+    }
+
+    fn window(&mut self, input: &Tree, step: &WindowStep) -> Result<Open> {
+        let mut open = self.open(input)?;
+        open.builder = open.builder.project(&step.projection);
+        let Lying { mut sources, mut read, layout } = self.lie(open, step.projected.clone())?;
+        let spec = &step.spec;
+        if !input.keeps_order() && !(spec.partition.is_empty() && spec.order.is_empty()) {
+            // Sorted partitions were merged in turn: they have to be sorted anew.
+            let by_partition =
+                spec.partition.iter().map(|&column| SortKey { column, descending: false, nulls_first: true });
+            let keys = by_partition.chain(spec.order.iter().copied()).collect();
+            sources = vec![self.push(sources, read, StageWork::Sort { keys, fetch: None })?];
+            read = (0..layout.fields().len()).collect();
+        }
+        let stage = self.push(sources, read, StageWork::Window { spec: spec.clone() })?;
+        let mut fields: Vec<FieldRef> = layout.fields().iter().cloned().collect();
+        fields.extend(spec.functions.iter().map(|function| function.output.clone()));
+        let layout = Arc::new(Schema::new(fields));
+        let mut open = Open::over(vec![stage], layout);
+        open.builder = pick(open.builder, &step.output);
+        Ok(open)
     }
 
     fn join(&mut self, join: &Join, left: &Tree, right: &Tree, schema: SchemaRef) -> Result<Open> {

@@ -19,6 +19,7 @@ use super::cost::{Estimate, StepSize, Work};
 use super::device_exec::rebase;
 use super::expression::translate;
 use super::join::{Join, translate_join};
+use super::window::{WindowStep, translate_window};
 use crate::error::{Error, Result};
 use crate::program::{self, Expr, Op, Phase};
 
@@ -41,6 +42,8 @@ pub enum Operator {
         keys: Vec<SortExpr>,
         fetch: Option<usize>,
     },
+    /// Adds columns computed over the rows around each, in the order that the node's input has.
+    Window(Box<WindowStep>),
     /// Keeps `fetch` rows behind the first `skip`.
     Limit {
         skip: usize,
@@ -86,6 +89,9 @@ impl Operator {
                 Work::Join { nodes: nodes(exprs), keys: join.left_keys.len() }
             }
             Operator::Sort { keys, fetch } => Work::Sort { keys: keys.len(), fetch: *fetch },
+            Operator::Window(step) => {
+                Work::Window { nodes: nodes(&step.projection), functions: step.spec.functions.len() }
+            }
             Operator::Limit { .. } | Operator::Union => Work::Project { nodes: 0 },
         }
     }
@@ -117,6 +123,9 @@ impl Operator {
                 join.residual.iter().try_for_each(|residual| program::check(&both, residual))
             }
             Operator::Sort { keys, .. } => keys.iter().try_for_each(|key| check(&key.expr)),
+            Operator::Window(step) => {
+                step.projection.iter().filter(|expr| !matches!(expr.op, Op::Column(_))).try_for_each(check)
+            }
             Operator::Limit { .. } | Operator::Union => Ok(()),
         }
     }
@@ -220,9 +229,10 @@ impl Tree {
         match self {
             Tree::Leaf(leaf) => leaf.plan.output_partitioning().partition_count() == 1,
             Tree::Node(node) => match node.operator {
-                Operator::Filter { .. } | Operator::Project { .. } | Operator::Limit { .. } => {
-                    node.inputs.iter().all(|input| input.tree.keeps_order())
-                }
+                Operator::Filter { .. }
+                | Operator::Project { .. }
+                | Operator::Limit { .. }
+                | Operator::Window(_) => node.inputs.iter().all(|input| input.tree.keeps_order()),
                 Operator::Sort { .. } => true,
                 Operator::Aggregate(_) | Operator::Join(_) | Operator::Union => false,
             },
@@ -332,6 +342,9 @@ pub fn translate_node(node: &Arc<dyn ExecutionPlan>) -> Option<Result<(Operator,
     }
     if let Some(merge) = node.downcast_ref::<SortPreservingMergeExec>() {
         return Some(translate_sort(merge.expr(), &merge.input().schema(), merge.fetch()));
+    }
+    if let Some(window) = translate_window(node.as_ref()) {
+        return Some(window.map(|step| (Operator::Window(Box::new(step)), false)));
     }
     let limit = |skip, fetch| Some(Ok((Operator::Limit { skip, fetch }, false)));
     if let Some(global) = node.downcast_ref::<GlobalLimitExec>() {
