@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use super::binding::{BLOCK, Control, Program, to_bytes};
 use super::sort::{KeyWidth, radix_sort};
+use super::text::TextHeap;
 use crate::column::{DeviceChunk, DeviceColumn, Storage};
 use crate::device::{DeviceBuffer, KernelSource};
 use crate::error::{Error, Result};
@@ -31,7 +32,7 @@ pub struct JoinTable {
     index: Option<Index>,
     groups: Option<Groups>,
     /// A bit for each row that was met; none where nobody asks.
-    marks: Option<DeviceBuffer>,
+    pub(super) marks: Option<DeviceBuffer>,
 }
 
 /// The hash table over the keys.
@@ -39,6 +40,8 @@ struct Index {
     slots: DeviceBuffer,
     slot_count: usize,
     keys: DeviceBuffer,
+    /// New text that keys refer to.
+    _text: TextHeap,
 }
 
 /// The rows of each key, where some key has several. All are 4 bytes a row.
@@ -89,22 +92,37 @@ pub fn build(
     let mut program = Program::new(compiled.clone(), vec![]);
     let input = program.input(task, chunk)?;
     let slot_count = (2 * rows + 2).next_power_of_two();
-    let slots = task.alloc_filled(slot_count * 8, 0xff)?;
     let keys = task.alloc(rows * key_words * 8)?;
     let slot_of = task.alloc(rows * 4)?;
-    let control = Control::new(task)?;
-    program.launch(task, "build", rows.div_ceil(BLOCK), 0, Some(&input), |param| match param {
-        Param::Rows => rows as u64,
-        Param::Control => control.address(),
-        Param::Slots => slots.address(),
-        Param::SlotMask => slot_count as u64 - 1,
-        Param::Keys => keys.address(),
-        Param::SlotOf => slot_of.address(),
-        _ => 0,
-    })?;
-    let repeats = control.read(task, &compiled.sites)?.overflow;
+    let mut text_bytes = 0;
+    let (slots, repeats, text) = loop {
+        let text = TextHeap::new(task, &program, Some(&input), rows, text_bytes)?;
+        let slots = task.alloc_filled(slot_count * 8, 0xff)?;
+        let control = Control::new(task)?;
+        program.launch(task, "build", rows.div_ceil(BLOCK), 0, Some(&input), |param| match param {
+            Param::Rows => rows as u64,
+            Param::Control => control.address(),
+            Param::Slots => slots.address(),
+            Param::SlotMask => slot_count as u64 - 1,
+            Param::Keys => keys.address(),
+            Param::SlotOf => slot_of.address(),
+            Param::Text => text.address(),
+            _ => 0,
+        })?;
+        let report = control.read_with_text(task, &compiled.sites)?;
+        if !report.text_overflow {
+            break (slots, report.overflow, text);
+        }
+        text_bytes = text.bytes_missing(task)?.unwrap_or(text.bytes());
+        text.undo(task, &program, Some(&input))?;
+    };
     let groups = if repeats { Some(group(task, rows, &slots, &slot_of)?) } else { None };
-    Ok(JoinTable { chunk: input.chunk, index: Some(Index { slots, slot_count, keys }), groups, marks })
+    Ok(JoinTable {
+        chunk: input.chunk,
+        index: Some(Index { slots, slot_count, keys, _text: text }),
+        groups,
+        marks,
+    })
 }
 
 fn group(task: &mut Task<'_>, rows: usize, slots: &DeviceBuffer, slot_of: &DeviceBuffer) -> Result<Groups> {

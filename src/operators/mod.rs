@@ -6,6 +6,7 @@
 mod aggregate;
 mod binding;
 pub mod concat;
+mod dictionary;
 mod fixed;
 pub mod gather;
 mod join;
