@@ -113,7 +113,8 @@ fn every_type_comes_back(lazy: bool) {
     for tier in Tier::BELOW_DEVICE {
         let folder = tempfile::tempdir().unwrap();
         let device = only(tier, 64 << 20, lazy, folder.path());
-        let inputs = [(1, Nulls::None), (33, Nulls::Some), (65, Nulls::All), (3000, Nulls::Some)];
+        let inputs =
+            [(0, Nulls::None), (1, Nulls::None), (33, Nulls::Some), (65, Nulls::All), (3000, Nulls::Some)];
         for (seed, (rows, nulls)) in inputs.into_iter().enumerate() {
             let batches = table(seed as u64, rows, nulls);
             let what = format!("{tier}, seed {seed}, {rows} rows, lazy {lazy}");
@@ -307,6 +308,45 @@ fn chunks_of_one_dictionary_share_it_again() {
     })
     .unwrap();
     assert_eq!(device.worker().free_bytes(), 1 << 20);
+}
+
+#[test]
+fn a_chunk_without_columns_keeps_its_rows() {
+    for tier in Tier::BELOW_DEVICE {
+        let folder = tempfile::tempdir().unwrap();
+        let device = only(tier, 20_000, false, folder.path());
+        let rows = run(device.worker(), |task| {
+            let nothing = task.store(DeviceChunk::new(Arc::new(Schema::empty()), vec![], 42)?)?;
+            let something = store(task, 1000, 0)?;
+            push_out(task)?;
+            task.fetch(&something)?;
+            Ok(task.fetch(&nothing)?.rows)
+        });
+        assert_eq!(rows.unwrap(), 42, "{tier}");
+    }
+}
+
+#[test]
+fn single_buffers_move_with_what_was_last_written() {
+    for tier in Tier::BELOW_DEVICE {
+        let folder = tempfile::tempdir().unwrap();
+        let device = only(tier, 20_000, true, folder.path());
+        run(device.worker(), move |task| {
+            let buffer = task.alloc_filled(9_999, 1)?;
+            let stored = task.store_buffer(buffer)?;
+            for round in 1..4 {
+                push_out(task)?;
+                assert_eq!(stored.tier(), Some(tier));
+                let buffer = task.fetch_buffer(&stored)?;
+                assert_eq!(task.read(&buffer, 0, 10_000)?, [round; 10_000], "{tier}");
+                assert!(task.alloc(12_000).is_err_and(|error| error.is_out_of_memory()), "it is held");
+                task.fill(&buffer, round + 1)?;
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(device.worker().free_bytes(), 20_000);
+    }
 }
 
 #[test]
