@@ -16,6 +16,7 @@ mod stage;
 mod storage;
 mod table;
 
+pub(crate) use dictionary::MergedDictionary;
 pub(crate) use download::{HostColumn, assemble};
 pub use image::ChunkImage;
 pub use stage::{CHUNK_ROWS_MAX, StagedChunk};

@@ -12,9 +12,9 @@ use datafusion::error::Result as PlanResult;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionConfig;
 
-use super::chain::DevicePlan;
 use super::placement::PlacementRule;
 use super::scan_projection::ScanProjection;
+use super::stages::DevicePlan;
 use super::to_plan_error;
 use crate::config::{Config, Fallback, Placement};
 use crate::device::{self, KernelSource};
@@ -87,7 +87,7 @@ impl Engine {
     /// Whether the kernels of `plan` are compiled: they ran before in this process, or another kept them on disk.
     pub fn is_compiled(&self, plan: &DevicePlan) -> bool {
         // The look on disk does not hold the lock.
-        plan.stages.iter().all(|stage| self.has_run(stage) || self.is_kept(stage))
+        plan.pipelines().all(|stage| self.has_run(stage) || self.is_kept(stage))
     }
 
     fn has_run(&self, stage: &CompiledPipeline) -> bool {
@@ -103,7 +103,7 @@ impl Engine {
     /// Returns the seconds lost so far for want of the kernels of `plan`.
     pub fn missed_seconds(&self, plan: &DevicePlan) -> f64 {
         let kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
-        match plan.stages.first().and_then(|stage| kernels.get(&source_hash(stage))) {
+        match plan.pipelines().next().and_then(|stage| kernels.get(&source_hash(stage))) {
             Some(KernelHistory::Missed(seconds)) => *seconds,
             _ => 0.0,
         }
@@ -112,7 +112,7 @@ impl Engine {
     /// Adds to the seconds lost for want of the kernels of `plan`.
     pub fn miss(&self, plan: &DevicePlan, seconds: f64) {
         let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stage) = plan.stages.first()
+        if let Some(stage) = plan.pipelines().next()
             && let KernelHistory::Missed(total) =
                 kernels.entry(source_hash(stage)).or_insert(KernelHistory::Missed(0.0))
         {
@@ -123,7 +123,7 @@ impl Engine {
     /// Remembers that the kernels of `plan` are compiled.
     pub fn remember(&self, plan: &DevicePlan) {
         let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
-        kernels.extend(plan.stages.iter().map(|stage| (source_hash(stage), KernelHistory::Ran)));
+        kernels.extend(plan.pipelines().map(|stage| (source_hash(stage), KernelHistory::Ran)));
     }
 }
 

@@ -110,7 +110,18 @@ impl<'a> Task<'a> {
     /// Copies the first `len` bytes of `source` to the start of `target`, on the device; what was uploaded must have
     /// been waited for.
     pub fn copy(&mut self, target: &DeviceBuffer, source: &DeviceBuffer, len: usize) -> Result<()> {
-        self.step(|task| target.copy_from(source, len, &task.engine.compute))
+        self.copy_to(target, 0, source, len)
+    }
+
+    /// As [`copy`](Task::copy), but to `offset` of `target`.
+    pub fn copy_to(
+        &mut self,
+        target: &DeviceBuffer,
+        offset: usize,
+        source: &DeviceBuffer,
+        len: usize,
+    ) -> Result<()> {
+        self.step(|task| target.copy_from(offset, source, len, &task.engine.compute))
     }
 
     /// Returns the kernels of `source`, loaded: from the worker's memory, else from disk, else compiled.
