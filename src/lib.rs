@@ -19,11 +19,14 @@
 //! | [`device`] | contexts, streams, modules, run-time compilation; the only place that names cudarc |
 //! | [`observe`] | receipts and progress |
 
+pub mod bench;
 pub mod cli;
+pub mod clickbench;
 pub mod column;
 pub mod config;
 pub mod device;
 pub mod error;
+pub mod h2o;
 pub mod memory;
 pub mod observe;
 pub mod operators;

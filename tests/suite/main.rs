@@ -1,10 +1,12 @@
 //! Every integration test, in one binary: linking is the slow part.
 
 mod bad_input;
+mod bench;
 mod cli;
 mod column;
 mod differential;
 mod generated;
+mod h2o;
 mod operators;
 mod placement;
 mod program;

@@ -1,8 +1,10 @@
 //! `swath bench`: runs that are timed and checked.
 
 mod device;
+mod h2o;
 mod overhead;
 mod report;
+mod suite;
 mod tpch;
 
 use clap::Subcommand;
@@ -15,6 +17,8 @@ use crate::error::Result;
 pub(super) enum BenchCommand {
     /// The 22 queries of TPC-H: generated once, run cold and hot, each answer checked.
     Tpch(tpch::TpchBenchArguments),
+    /// The questions of H2O.ai's db-benchmark: ten that group and five that join, timed and checked in the same way.
+    H2o(h2o::H2oBenchArguments),
     /// What a session costs over plain DataFusion on the host, and the time to the first row of SELECT 1.
     Overhead(overhead::OverheadArguments),
     /// What a device gets of its memory's bandwidth: copies, and two queries over a table pinned there.
@@ -24,6 +28,7 @@ pub(super) enum BenchCommand {
 pub(super) fn run(runtime: &Runtime, command: &BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Tpch(arguments) => runtime.block_on(until_interrupted(tpch::run(arguments))),
+        BenchCommand::H2o(arguments) => runtime.block_on(until_interrupted(h2o::run(arguments))),
         BenchCommand::Overhead(arguments) => runtime.block_on(until_interrupted(overhead::run(arguments))),
         BenchCommand::Device(arguments) => runtime.block_on(until_interrupted(device::run(arguments))),
     }
