@@ -36,7 +36,7 @@ def exact(cell) -> int:
     return mix(int(cell) & MASK)
 
 
-def digest(relation) -> str:
+def digest(relation, nan_is_null: bool = False) -> str:
     """`rows,hash,sums…` of a DuckDB relation."""
     kinds = [str(kind) for kind in relation.types]
     with_fraction = [kind in ("DOUBLE", "FLOAT") or kind.startswith("DECIMAL") for kind in kinds]
@@ -50,7 +50,7 @@ def digest(relation) -> str:
                 state = mix((state + NULL) & MASK)
                 numbers.append(0.0)
             elif isinstance(cell, float) and math.isnan(cell):
-                state = mix((state + NOT_A_NUMBER) & MASK)
+                state = mix((state + (NULL if nan_is_null else NOT_A_NUMBER)) & MASK)
                 numbers.append(0.0)
             else:
                 state = mix(state)

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::arguments::ShapeArguments;
+use super::arguments::{ShapeArguments, parse_count};
 use super::print;
 use crate::bench::generate::Stop;
 use crate::error::{Error, Result};
 use crate::h2o::data::Shape;
 use crate::h2o::query::Task;
 use crate::tpch::table;
-use crate::{h2o, tpch};
+use crate::{clickbench, h2o, tpch};
 
 #[derive(Subcommand, Clone, Debug)]
 pub(super) enum GenerateCommand {
@@ -20,6 +20,8 @@ pub(super) enum GenerateCommand {
     Tpch(TpchArguments),
     /// The tables of H2O.ai's db-benchmark, as <data>/<name of the data>/<table>.parquet.
     H2o(H2oArguments),
+    /// The table of ClickBench with made-up rows, as <data>/<rows>/hits.parquet.
+    Clickbench(ClickbenchArguments),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -41,6 +43,16 @@ pub(super) struct H2oArguments {
     pub data: PathBuf,
 }
 
+#[derive(Args, Clone, Debug)]
+pub(super) struct ClickbenchArguments {
+    /// Rows of the table, such as 1e6.
+    #[arg(long, value_name = "COUNT", default_value = "1e6", value_parser = parse_count)]
+    pub rows: u64,
+    /// Folder for the data of all sizes.
+    #[arg(long, value_name = "FOLDER", default_value = "data/clickbench")]
+    pub data: PathBuf,
+}
+
 pub(super) async fn run(command: &GenerateCommand) -> Result<()> {
     match command {
         GenerateCommand::Tpch(arguments) => {
@@ -53,6 +65,11 @@ pub(super) async fn run(command: &GenerateCommand) -> Result<()> {
                 print(&format!("{}\n", arguments.shape.shape().folder(&arguments.data, task).display()))?;
             }
             Ok(())
+        }
+        GenerateCommand::Clickbench(arguments) => {
+            clickbench_data(&arguments.data, arguments.rows).await?;
+            let folder = clickbench::data::folder(&arguments.data, arguments.rows);
+            print(&format!("{}\n", folder.display()))
         }
     }
 }
@@ -70,6 +87,13 @@ pub(super) async fn tpch_data(data: &Path, scale_factor: f64) -> Result<PathBuf>
 pub(super) async fn h2o_data(data: &Path, shape: Shape, task: Task) -> Result<()> {
     let data = data.to_path_buf();
     in_background(move |threads, stop| h2o::data::generate(&data, shape, task, threads, stop)).await?;
+    Ok(())
+}
+
+/// Generates the table of ClickBench where it is missing. Dropping the future stops the work.
+pub(super) async fn clickbench_data(data: &Path, rows: u64) -> Result<()> {
+    let data = data.to_path_buf();
+    in_background(move |threads, stop| clickbench::data::generate(&data, rows, threads, stop)).await?;
     Ok(())
 }
 

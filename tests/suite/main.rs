@@ -3,6 +3,7 @@
 mod bad_input;
 mod bench;
 mod cli;
+mod clickbench;
 mod column;
 mod differential;
 mod generated;

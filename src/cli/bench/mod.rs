@@ -1,5 +1,6 @@
 //! `swath bench`: runs that are timed and checked.
 
+mod clickbench;
 mod device;
 mod h2o;
 mod overhead;
@@ -19,6 +20,8 @@ pub(super) enum BenchCommand {
     Tpch(tpch::TpchBenchArguments),
     /// The questions of H2O.ai's db-benchmark: ten that group and five that join, timed and checked in the same way.
     H2o(h2o::H2oBenchArguments),
+    /// The 43 queries of ClickBench over made-up web traffic, timed and checked in the same way.
+    Clickbench(clickbench::ClickbenchBenchArguments),
     /// What a session costs over plain DataFusion on the host, and the time to the first row of SELECT 1.
     Overhead(overhead::OverheadArguments),
     /// What a device gets of its memory's bandwidth: copies, and two queries over a table pinned there.
@@ -29,6 +32,9 @@ pub(super) fn run(runtime: &Runtime, command: &BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Tpch(arguments) => runtime.block_on(until_interrupted(tpch::run(arguments))),
         BenchCommand::H2o(arguments) => runtime.block_on(until_interrupted(h2o::run(arguments))),
+        BenchCommand::Clickbench(arguments) => {
+            runtime.block_on(until_interrupted(clickbench::run(arguments)))
+        }
         BenchCommand::Overhead(arguments) => runtime.block_on(until_interrupted(overhead::run(arguments))),
         BenchCommand::Device(arguments) => runtime.block_on(until_interrupted(device::run(arguments))),
     }
