@@ -9,6 +9,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`cli`] | the `swath` command |
+//! | [`tpch`], [`h2o`], [`clickbench`], [`bench`] | benchmarks, and what they share |
 //! | [`session`] | the user's entry point: tables, SQL, results |
 //! | [`plan`] | placement over DataFusion's physical plans; the only place that knows them |
 //! | [`operators`] | one file per device operator: how it runs on a worker |
