@@ -9,7 +9,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`cli`] | the `swath` command |
-//! | [`tpch`], [`h2o`], [`clickbench`], [`bench`] | benchmarks, and what they share |
+//! | [`tpch`], [`tpcds`], [`h2o`], [`clickbench`], [`bench`] | benchmarks, and what they share |
 //! | [`session`] | the user's entry point: tables, SQL, results |
 //! | [`plan`] | placement over DataFusion's physical plans; the only place that knows them |
 //! | [`operators`] | one file per device operator: how it runs on a worker |
@@ -34,6 +34,7 @@ pub mod operators;
 pub mod plan;
 pub mod program;
 pub mod session;
+pub mod tpcds;
 pub mod tpch;
 pub mod worker;
 

@@ -134,6 +134,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_number_equals_itself_alone() {
+        let nan = answer(&[Precision::Float], &[&["NaN"]]);
+        assert!(compare(&nan, &nan, None).is_ok());
+        assert!(compare(&nan, &answer(&[Precision::Float], &[&["0"]]), None).is_err());
+    }
+
+    #[test]
     fn ties_may_come_in_any_order_but_keys_may_not() {
         let exact = [Precision::Exact, Precision::Exact];
         let expected = answer(&exact, &[&["a", "2"], &["b", "2"], &["c", "1"]]);

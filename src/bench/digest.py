@@ -59,4 +59,9 @@ def digest(relation, nan_is_null: bool = False) -> str:
         total = (total + state) & MASK
         for column, number in zip(values, numbers):
             column.append(number * (1.0 + (state >> 54) / 1024.0))
-    return ",".join([str(rows), f"{total:016x}"] + [repr(math.fsum(column)) for column in values])
+    # DECIMAL(38,2) has its last digit at 10^-2.
+    places = [float(f"1e-{kind[:-1].split(',')[1]}") if kind.startswith("DECIMAL") else None for kind in kinds]
+    places = [place for place, fraction in zip(places, with_fraction) if fraction]
+    sums = [math.fsum(column) for column in values]
+    cells = [repr(value) if place is None else f"{value!r}@{place!r}" for value, place in zip(sums, places)]
+    return ",".join([str(rows), f"{total:016x}"] + cells)

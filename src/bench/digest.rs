@@ -23,8 +23,27 @@ pub struct Digest {
     pub rows: u64,
     /// The wrapping sum of the rows' hashes.
     pub hash: u64,
-    /// For each column of numbers with a fraction: the sum of the values, each weighted by its row's hash.
-    pub sums: Vec<f64>,
+    /// For each column of numbers with a fraction.
+    pub sums: Vec<Sum>,
+}
+
+/// The values of a column, each weighted by its row's hash.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sum {
+    pub value: f64,
+    /// What the last digit of a decimal stands for; 0 for floating-point numbers.
+    pub last_digit: f64,
+}
+
+impl Sum {
+    fn is_close(self, other: Sum, rows: u64) -> bool {
+        // A quotient that one side keeps as a decimal is cut after its last digit, in each row; weights are below 2.
+        let cut = match (self.last_digit > 0.0, other.last_digit > 0.0) {
+            (false, true) | (true, false) => 2.0 * rows as f64 * self.last_digit.max(other.last_digit),
+            _ => 0.0,
+        };
+        close(self.value, other.value) || (self.value - other.value).abs() <= cut
+    }
 }
 
 /// Rows as one hash of all cells that are exact, and the numbers that are not.
@@ -33,19 +52,23 @@ pub struct HashedRows {
     pub hashes: Vec<u64>,
     /// Column by column; 0 for null and NaN, which the hash tells apart.
     pub numbers: Vec<Vec<f64>>,
+    /// For each of these columns what the last digit stands for; 0 for floating-point numbers.
+    last_digits: Vec<f64>,
 }
 
 impl HashedRows {
     /// # Errors
     /// A column of a type that no answer has, such as a list.
     pub fn of(schema: &Schema, batches: &[RecordBatch]) -> Result<Self> {
-        let with_fraction = schema.fields().iter().filter(|field| has_fraction(field.data_type())).count();
-        let mut all = HashedRows { hashes: Vec::new(), numbers: vec![Vec::new(); with_fraction] };
+        let last_digits: Vec<f64> =
+            schema.fields().iter().filter_map(|field| last_digit(field.data_type())).collect();
+        let mut all =
+            HashedRows { hashes: Vec::new(), numbers: vec![Vec::new(); last_digits.len()], last_digits };
         for batch in batches {
             let mut hashes = vec![0u64; batch.num_rows()];
             let mut number = 0;
             for column in batch.columns() {
-                if has_fraction(column.data_type()) {
+                if last_digit(column.data_type()).is_some() {
                     let values = cast(column, &DataType::Float64).map_err(failed)?;
                     let values = values.as_primitive::<Float64Type>();
                     for (hash, value) in hashes.iter_mut().zip(values) {
@@ -68,9 +91,12 @@ impl HashedRows {
     }
 
     pub fn digest(&self) -> Digest {
-        let sums = self.numbers.iter().map(|numbers| {
+        let sums = self.numbers.iter().zip(&self.last_digits).map(|(numbers, last_digit)| {
             let weighted = numbers.iter().zip(&self.hashes);
-            weighted.map(|(value, hash)| value * (1.0 + (hash >> 54) as f64 / 1024.0)).sum()
+            Sum {
+                value: weighted.map(|(value, hash)| value * (1.0 + (hash >> 54) as f64 / 1024.0)).sum(),
+                last_digit: *last_digit,
+            }
         });
         Digest {
             rows: self.hashes.len() as u64,
@@ -94,7 +120,8 @@ impl Digest {
             return Err(format!("checksum {:016x} of the rows, expected {:016x}", actual.hash, self.hash));
         }
         for (index, (expected, found)) in self.sums.iter().zip(&actual.sums).enumerate() {
-            if !close(*expected, *found) {
+            if !expected.is_close(*found, self.rows) {
+                let (found, expected) = (found.value, expected.value);
                 return Err(format!(
                     "weighted sum {found} of fractional column {}, expected {expected}",
                     index + 1
@@ -104,13 +131,17 @@ impl Digest {
         Ok(())
     }
 
-    /// Reads what `digest.py` wrote: rows, hash and sums, with a comma after each but the last.
+    /// Reads what `digest.py` wrote: rows, hash and sums, with commas between them; a sum of decimals has the last
+    /// digit's place after an `@`.
     pub fn parse(text: &str) -> Option<Digest> {
         let mut cells = text.split(',').map(str::trim);
         let rows = cells.next()?.parse().ok()?;
         let hash = u64::from_str_radix(cells.next()?, 16).ok()?;
-        let sums = cells.map(|cell| cell.parse().ok()).collect::<Option<Vec<f64>>>()?;
-        Some(Digest { rows, hash, sums })
+        let sums = cells.map(|cell| {
+            let (value, last_digit) = cell.split_once('@').unwrap_or((cell, "0"));
+            Some(Sum { value: value.parse().ok()?, last_digit: last_digit.parse().ok()? })
+        });
+        Some(Digest { rows, hash, sums: sums.collect::<Option<_>>()? })
     }
 }
 
@@ -127,12 +158,20 @@ pub fn kept(text: &str, question: usize) -> Option<Digest> {
 pub fn close(expected: f64, found: f64) -> bool {
     let difference = (expected - found).abs();
     expected == found
+        || (expected.is_nan() && found.is_nan())
         || difference <= ABSOLUTE_TOLERANCE
         || difference <= RELATIVE_TOLERANCE * expected.abs().max(found.abs())
 }
 
-fn has_fraction(data_type: &DataType) -> bool {
-    data_type.is_floating() || data_type.is_decimal()
+/// What the last digit of numbers with a fraction stands for; `None` for other types.
+fn last_digit(data_type: &DataType) -> Option<f64> {
+    match data_type {
+        DataType::Decimal32(_, scale)
+        | DataType::Decimal64(_, scale)
+        | DataType::Decimal128(_, scale)
+        | DataType::Decimal256(_, scale) => Some(10f64.powi(-i32::from(*scale))),
+        other => other.is_floating().then_some(0.0),
+    }
 }
 
 /// Adds a column of cells that are the same whoever computes them.
@@ -212,6 +251,16 @@ mod tests {
             Arc::new(Float64Array::from(vec![0.7 + 1e-16, 0.1, 0.2])),
         ]);
         assert_eq!(one.compare(&other), Ok(()));
+    }
+
+    #[test]
+    fn a_cut_quotient_counts_as_the_quotient() {
+        let cut = |digits: f64| Sum { value: 1.0 + digits, last_digit: 1e-6 };
+        let whole = Sum { value: 1.0, last_digit: 0.0 };
+        assert!(whole.is_close(cut(1e-5), 10) && !whole.is_close(cut(1e-4), 10));
+        assert!(!cut(0.0).is_close(cut(1e-5), 10), "decimals are exact");
+        let kept = Digest::parse("3,00000000000000ff,1.5,2.25@0.01").expect("is whole");
+        assert_eq!(kept.sums[1], Sum { value: 2.25, last_digit: 0.01 });
     }
 
     #[test]

@@ -12,12 +12,14 @@ use crate::error::{Error, Result};
 use crate::h2o::data::Shape;
 use crate::h2o::query::Task;
 use crate::tpch::table;
-use crate::{clickbench, h2o, tpch};
+use crate::{clickbench, h2o, tpcds, tpch};
 
 #[derive(Subcommand, Clone, Debug)]
 pub(super) enum GenerateCommand {
     /// The eight tables of TPC-H, as <data>/sf<scale factor>/<table>.parquet.
     Tpch(TpchArguments),
+    /// The 24 tables of TPC-DS, as <data>/sf<scale factor>/<table>.parquet.
+    Tpcds(TpcdsArguments),
     /// The tables of H2O.ai's db-benchmark, as <data>/<name of the data>/<table>.parquet.
     H2o(H2oArguments),
     /// The table of ClickBench with made-up rows, as <data>/<rows>/hits.parquet.
@@ -31,6 +33,16 @@ pub(super) struct TpchArguments {
     pub scale_factor: f64,
     /// Folder for the data of all scale factors.
     #[arg(long, value_name = "FOLDER", default_value = "data/tpch")]
+    pub data: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct TpcdsArguments {
+    /// Scale factor: 1 is about 1 GB of text.
+    #[arg(long, short = 's', value_name = "NUMBER", default_value_t = 1.0)]
+    pub scale_factor: f64,
+    /// Folder for the data of all scale factors.
+    #[arg(long, value_name = "FOLDER", default_value = "data/tpcds")]
     pub data: PathBuf,
 }
 
@@ -59,6 +71,10 @@ pub(super) async fn run(command: &GenerateCommand) -> Result<()> {
             let folder = tpch_data(&arguments.data, arguments.scale_factor).await?;
             print(&format!("{}\n", folder.display()))
         }
+        GenerateCommand::Tpcds(arguments) => {
+            let folder = tpcds_data(&arguments.data, arguments.scale_factor).await?;
+            print(&format!("{}\n", folder.display()))
+        }
         GenerateCommand::H2o(arguments) => {
             for task in Task::ALL {
                 h2o_data(&arguments.data, arguments.shape.shape(), task).await?;
@@ -79,6 +95,15 @@ pub(super) async fn tpch_data(data: &Path, scale_factor: f64) -> Result<PathBuf>
     let folder = table::folder(data, scale_factor);
     let target = folder.clone();
     in_background(move |threads, stop| tpch::generate::generate(&target, scale_factor, threads, stop))
+        .await?;
+    Ok(folder)
+}
+
+/// Generates what is missing of a scale factor of TPC-DS, and returns its folder. Dropping the future stops the work.
+pub(super) async fn tpcds_data(data: &Path, scale_factor: f64) -> Result<PathBuf> {
+    let folder = tpcds::table::folder(data, scale_factor);
+    let target = folder.clone();
+    in_background(move |threads, stop| tpcds::generate::generate(&target, scale_factor, threads, stop))
         .await?;
     Ok(folder)
 }

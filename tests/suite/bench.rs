@@ -1,5 +1,7 @@
 //! Questions of a benchmark in a session: the answers checked, and what fell back.
 
+use std::collections::BTreeMap;
+
 use swath::bench::question::Question;
 use swath::bench::reference::{Outcome, Reference};
 use swath::bench::run::{TableFile, reference, register};
@@ -72,8 +74,12 @@ pub fn print_fallbacks(questions: &[Question], receipts: &[Receipt]) -> usize {
     for (question, receipt) in questions.iter().zip(receipts) {
         let warnings = receipt.warnings();
         whole += usize::from(warnings.is_empty());
-        for warning in &warnings {
-            println!("{}: {warning}", question.name);
+        let mut times: BTreeMap<String, usize> = BTreeMap::new();
+        for warning in warnings {
+            *times.entry(warning).or_default() += 1;
+        }
+        for (warning, times) in times {
+            println!("{}: {warning} (×{times})", question.name);
         }
     }
     println!("{whole} of {} questions without a fallback", questions.len());

@@ -438,6 +438,18 @@ fn bench_of_grouping_and_joining_checks_every_answer() {
 }
 
 #[test]
+fn bench_of_decision_support_checks_every_answer() {
+    let folder = folder();
+    let arguments = ["bench", "tpcds", "--scale-factor", "0.01", "--queries", "3,90", "--iterations", "1"];
+    let text = swath(folder.path(), arguments.into_iter().chain(["--placement", "host"])).succeeded();
+    assert_names(&text, &["2 of the 99", "checksums of DuckDB's", "4 of 4 runs answered right"]);
+    let error = swath(folder.path(), ["bench", "tpcds", "--queries", "1"]);
+    assert_names(&error.stderr, &["'1' is not one of the queries", "3, 7, 12"]);
+    let error = swath(folder.path(), ["generate", "tpcds", "--scale-factor", "0"]).failed();
+    assert_names(&error, &["is not a scale factor"]);
+}
+
+#[test]
 fn bench_of_web_traffic_checks_every_answer() {
     let folder = folder();
     let arguments = ["bench", "clickbench", "--rows", "1e4", "--queries", "3,25,33", "--iterations", "1"];

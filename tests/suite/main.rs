@@ -12,6 +12,7 @@ mod operators;
 mod placement;
 mod program;
 mod simulator;
+mod tpcds;
 mod tpch_device;
 mod tpch_host;
 mod worker;

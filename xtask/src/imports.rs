@@ -21,9 +21,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("session", &["error", "config", "observe", "device", "plan"]),
     ("bench", &["error", "config", "observe", "session"]),
     ("tpch", &["error", "config", "observe", "session", "bench"]),
+    ("tpcds", &["error", "bench"]),
     ("h2o", &["error", "bench"]),
     ("clickbench", &["error", "bench"]),
-    ("cli", &["error", "config", "observe", "device", "session", "bench", "tpch", "h2o", "clickbench"]),
+    (
+        "cli",
+        &["error", "config", "observe", "device", "session", "bench", "tpch", "tpcds", "h2o", "clickbench"],
+    ),
 ];
 
 /// Crates that only some modules may name.

@@ -6,6 +6,7 @@ mod h2o;
 mod overhead;
 mod report;
 mod suite;
+mod tpcds;
 mod tpch;
 
 use clap::Subcommand;
@@ -18,6 +19,8 @@ use crate::error::Result;
 pub(super) enum BenchCommand {
     /// The 22 queries of TPC-H: generated once, run cold and hot, each answer checked.
     Tpch(tpch::TpchBenchArguments),
+    /// 39 of the 99 queries of TPC-DS, timed and checked in the same way.
+    Tpcds(tpcds::TpcdsBenchArguments),
     /// The questions of H2O.ai's db-benchmark: ten that group and five that join, timed and checked in the same way.
     H2o(h2o::H2oBenchArguments),
     /// The 43 queries of ClickBench over made-up web traffic, timed and checked in the same way.
@@ -31,6 +34,7 @@ pub(super) enum BenchCommand {
 pub(super) fn run(runtime: &Runtime, command: &BenchCommand) -> Result<()> {
     match command {
         BenchCommand::Tpch(arguments) => runtime.block_on(until_interrupted(tpch::run(arguments))),
+        BenchCommand::Tpcds(arguments) => runtime.block_on(until_interrupted(tpcds::run(arguments))),
         BenchCommand::H2o(arguments) => runtime.block_on(until_interrupted(h2o::run(arguments))),
         BenchCommand::Clickbench(arguments) => {
             runtime.block_on(until_interrupted(clickbench::run(arguments)))
