@@ -227,21 +227,27 @@ pub async fn register(session: &Session, tables: &[TableFile]) -> Result<()> {
     Ok(())
 }
 
-/// Runs a question on plain DataFusion over the table files, and makes the reference of its answer.
+/// Runs questions on plain DataFusion over the table files, and makes the references of their answers.
 ///
 /// # Errors
 /// What fails, and an answer that differs from the kept one.
-pub async fn reference(tables: &[TableFile], question: &Question) -> Result<Reference> {
+pub async fn references(tables: &[TableFile], questions: &[Question]) -> Result<Vec<Reference>> {
     let peer = peer_context(tables, None).await?;
-    let rows = collect_peer(&peer, &question.text).await?;
-    let candidates = match &question.cut {
-        Some(cut) => Some(collect_peer(&peer, &cut.candidates).await?),
-        None => None,
-    };
-    match Reference::of(question, &rows, candidates)? {
-        (reference, None) => Ok(reference),
-        (_, Some(fault)) => Err(Error::bug(format!("{}: DataFusion answers wrong: {fault}", question.name))),
+    let mut references = Vec::new();
+    for question in questions {
+        let rows = collect_peer(&peer, &question.text).await?;
+        let candidates = match &question.cut {
+            Some(cut) => Some(collect_peer(&peer, &cut.candidates).await?),
+            None => None,
+        };
+        references.push(match Reference::of(question, &rows, candidates)? {
+            (reference, None) => reference,
+            (_, Some(fault)) => {
+                return Err(Error::bug(format!("{}: DataFusion answers wrong: {fault}", question.name)));
+            }
+        });
     }
+    Ok(references)
 }
 
 impl Run {

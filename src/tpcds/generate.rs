@@ -36,7 +36,7 @@ pub fn generate(folder: &Path, scale_factor: f64, threads: usize, stop: &Stop) -
     for table in &missing {
         let generator: Table =
             table.name.parse().map_err(|error| Error::bug(format!("{}: {error}", table.name)))?;
-        let parts = part_count(u64::try_from(whole.get_scaling().get_row_count(generator)).unwrap_or(0));
+        let parts = part_count(whole.get_scaling().get_row_count(generator));
         let sessions =
             (1..=parts).map(|part| session(scale_factor, part, parts)).collect::<Result<Vec<_>>>()?;
         jobs.push(Job {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use swath::bench::question::Question;
 use swath::bench::reference::{Outcome, Reference};
-use swath::bench::run::{TableFile, reference, register};
+use swath::bench::run::{TableFile, register};
 use swath::config::{Config, Fallback, Placement};
 use swath::observe::Receipt;
 use swath::session::Session;
@@ -36,15 +36,6 @@ async fn open(config: Config, tables: &[TableFile]) -> Session {
     let session = Session::with_config(config).expect("starts");
     register(&session, tables).await.expect("registers");
     session
-}
-
-/// The right answers: DataFusion's, which have the kept checksums where there are any.
-pub async fn references(tables: &[TableFile], questions: &[Question]) -> Vec<Reference> {
-    let mut references = Vec::new();
-    for question in questions {
-        references.push(reference(tables, question).await.expect("DataFusion answers right"));
-    }
-    references
 }
 
 /// Runs all questions; answers their receipts. Panics with all that is wrong.

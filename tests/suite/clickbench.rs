@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use swath::bench::generate::Stop;
 use swath::bench::question::Question;
-use swath::bench::run::TableFile;
+use swath::bench::run::{TableFile, references};
 use swath::clickbench::data::{files, folder, generate};
 use swath::clickbench::query::Query;
 use swath::config::Fallback;
@@ -31,7 +31,7 @@ fn hits() -> (Vec<TableFile>, Vec<Question>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_right_on_the_host() {
     let (tables, questions) = hits();
-    let references = bench::references(&tables, &questions).await;
+    let references = references(&tables, &questions).await.expect("DataFusion answers right");
     let session = bench::host(&tables).await;
     let receipts = bench::check_all(&session, &questions, &references).await;
     for (question, receipt) in questions.iter().zip(receipts) {
@@ -43,7 +43,7 @@ async fn answers_are_right_on_the_host() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_right_under_placement_device() {
     let (tables, questions) = hits();
-    let references = bench::references(&tables, &questions).await;
+    let references = references(&tables, &questions).await.expect("DataFusion answers right");
     let session = bench::device(&tables, Fallback::Allow).await;
     let receipts = bench::check_all(&session, &questions, &references).await;
     bench::print_fallbacks(&questions, &receipts);

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use swath::bench::generate::Stop;
 use swath::bench::question::Question;
-use swath::bench::run::TableFile;
+use swath::bench::run::{TableFile, references};
 use swath::config::Fallback;
 use swath::h2o::data::{Shape, generate};
 use swath::h2o::query::{Query, Task};
@@ -43,7 +43,7 @@ async fn answers_are_right_on_the_host() {
     for shape in [PLAIN, WITH_NULLS, Shape { sorted: true, ..WITH_NULLS }] {
         for of in Task::ALL {
             let (tables, questions) = task(shape, of);
-            let references = bench::references(&tables, &questions).await;
+            let references = references(&tables, &questions).await.expect("DataFusion answers right");
             let session = bench::host(&tables).await;
             for receipt in bench::check_all(&session, &questions, &references).await {
                 assert_eq!(receipt.device_operators().count(), 0, "{receipt}");
@@ -57,7 +57,7 @@ async fn answers_are_right_under_placement_device() {
     for shape in [PLAIN, WITH_NULLS] {
         for of in Task::ALL {
             let (tables, questions) = task(shape, of);
-            let references = bench::references(&tables, &questions).await;
+            let references = references(&tables, &questions).await.expect("DataFusion answers right");
             let session = bench::device(&tables, Fallback::Allow).await;
             let receipts = bench::check_all(&session, &questions, &references).await;
             bench::print_fallbacks(&questions, &receipts);

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use swath::bench::generate::Stop;
 use swath::bench::question::Question;
-use swath::bench::run::TableFile;
+use swath::bench::run::{TableFile, references};
 use swath::config::Fallback;
 use swath::tpcds::generate::generate;
 use swath::tpcds::query::Query;
@@ -15,6 +15,9 @@ use swath::tpcds::table::{files, folder};
 use crate::bench;
 
 const SCALE_FACTOR: f64 = 0.01;
+
+/// Read customer_demographics, which has 1.9 million rows at any scale factor: too many for the simulator here.
+const LARGE: [usize; 5] = [7, 13, 26, 27, 48];
 
 /// The tables and the queries; the tables are generated once.
 fn tables() -> (Vec<TableFile>, Vec<Question>) {
@@ -32,7 +35,7 @@ fn tables() -> (Vec<TableFile>, Vec<Question>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_right_on_the_host() {
     let (tables, questions) = tables();
-    let references = bench::references(&tables, &questions).await;
+    let references = references(&tables, &questions).await.expect("DataFusion answers right");
     let session = bench::host(&tables).await;
     let receipts = bench::check_all(&session, &questions, &references).await;
     for (question, receipt) in questions.iter().zip(receipts) {
@@ -44,8 +47,9 @@ async fn answers_are_right_on_the_host() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_right_under_placement_device() {
-    let (tables, questions) = tables();
-    let references = bench::references(&tables, &questions).await;
+    let (tables, mut questions) = tables();
+    questions.retain(|question| !LARGE.contains(&question.number));
+    let references = references(&tables, &questions).await.expect("DataFusion answers right");
     let session = bench::device(&tables, Fallback::Allow).await;
     let receipts = bench::check_all(&session, &questions, &references).await;
     bench::print_fallbacks(&questions, &receipts);
