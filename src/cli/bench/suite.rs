@@ -19,7 +19,7 @@ use crate::session::WholeFile;
 
 #[derive(Args, Clone, Debug)]
 pub(in crate::cli) struct SuiteArguments {
-    /// Hot runs of each query; the best counts.
+    /// Hot runs of each query, fewer where they take more than 30 s; the best counts.
     #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub iterations: u16,
     /// A file for the figures as JSON.
@@ -167,7 +167,7 @@ fn text(title: &str, report: &SuiteReport) -> String {
     }
     let pinned = runners.iter().any(|runner| matches!(runner, Runner::Auto | Runner::Device));
     out.push_str(&format!(
-        "times      ms; cold: the first run, from Parquet; hot: best of {}, from memory{}\n",
+        "times      ms; cold: the first run, from Parquet; hot: best of at most {}, from memory{}\n",
         report.iterations,
         if pinned { " (auto and device: pinned in device memory)" } else { "" }
     ));
