@@ -11,9 +11,9 @@ use super::bytes_source::BytesSource;
 use crate::{Error, Result};
 
 /// The distinct values of several dictionary arrays, and each array's keys into them.
-pub(super) struct MergedDictionary {
+pub(crate) struct MergedDictionary {
     /// The distinct values, in the order they first appear; none is null.
-    pub(super) values: ArrayRef,
+    pub(crate) values: ArrayRef,
     /// For each array, the new key for each old one; `None` where the old one stands for null.
     maps: Vec<Vec<Option<u32>>>,
 }
@@ -34,6 +34,15 @@ impl MergedDictionary {
     ) -> Result<MergedDictionary> {
         let dictionaries: Vec<&ArrayRef> =
             arrays.iter().map(|array| array.as_any_dictionary().values()).collect();
+        MergedDictionary::merge_values(&dictionaries, key_type, value_type)
+    }
+
+    /// As [`merge`](MergedDictionary::merge), from the dictionaries themselves.
+    pub(crate) fn merge_values(
+        dictionaries: &[&ArrayRef],
+        key_type: &DataType,
+        value_type: &DataType,
+    ) -> Result<MergedDictionary> {
         let sources = dictionaries
             .iter()
             .map(|values| BytesSource::of(values))
@@ -41,7 +50,7 @@ impl MergedDictionary {
             .ok_or_else(|| Error::bug("a dictionary of neither strings nor binaries"))?;
         let mut keys: HashMap<&[u8], u32> = HashMap::new();
         let mut first_seen: Vec<(usize, usize)> = Vec::new();
-        let mut maps: Vec<Vec<Option<u32>>> = Vec::with_capacity(arrays.len());
+        let mut maps: Vec<Vec<Option<u32>>> = Vec::with_capacity(dictionaries.len());
         for (index, source) in sources.iter().enumerate() {
             if index > 0 && same_memory(dictionaries[index - 1], dictionaries[index]) {
                 maps.push(maps[index - 1].clone());
@@ -75,6 +84,30 @@ impl MergedDictionary {
             }
         };
         Ok(MergedDictionary { values, maps })
+    }
+
+    /// The new key for each old one of dictionary `index`, or `None` where they are the same.
+    pub(crate) fn new_keys(&self, index: usize) -> Option<Vec<u32>> {
+        let map = &self.maps[index];
+        let unchanged = map.iter().enumerate().all(|(old, new)| *new == Some(old as u32));
+        (!unchanged).then(|| map.iter().map(|new| new.unwrap_or(0)).collect())
+    }
+
+    /// The values as a device keeps them: offsets of 4 bytes and bytes. An empty dictionary still has an entry, of no
+    /// bytes: what key 0 beneath a null leads to.
+    pub(crate) fn device_layout(&self) -> Result<(Vec<u8>, Vec<u8>)> {
+        let source = BytesSource::of(&self.values)
+            .ok_or_else(|| Error::bug("a dictionary of neither strings nor binaries"))?;
+        let total = source.total_bytes();
+        if i32::try_from(total).is_err() {
+            return Err(Error::unsupported(format!(
+                "{total} bytes of strings in one dictionary: 2³¹−1 is the limit"
+            )));
+        }
+        let (mut ends, mut bytes) = (vec![0i32; source.len().max(1)], vec![0u8; total]);
+        source.write(0, &mut ends[..source.len()], &mut bytes);
+        let offsets = std::iter::once(0).chain(ends).flat_map(i32::to_le_bytes).collect();
+        Ok((offsets, bytes))
     }
 
     /// Whether array `index` has rows that are null only through the dictionary.

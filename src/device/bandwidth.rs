@@ -45,7 +45,7 @@ pub fn copy_bandwidth(ordinal: usize, copies: usize) -> Result<CopyBandwidth> {
     let mut times = Vec::with_capacity(copies);
     for copy in 0..=copies {
         start.record(&stream)?;
-        target.copy_from(&source, len, &stream)?;
+        target.copy_from(0, &source, len, &stream)?;
         end.record(&stream)?;
         stream.synchronize()?;
         if copy > 0 {

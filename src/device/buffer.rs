@@ -123,10 +123,10 @@ impl DeviceBuffer {
         })
     }
 
-    /// Copies the first `len` bytes of `source`, a buffer of the same device, in the order of `stream`.
-    pub fn copy_from(&self, source: &DeviceBuffer, len: usize, stream: &Stream) -> Result<()> {
+    /// Copies the first `len` bytes of `source`, a buffer of the same device, to `offset`, in the order of `stream`.
+    pub fn copy_from(&self, offset: usize, source: &DeviceBuffer, len: usize, stream: &Stream) -> Result<()> {
         let (from, _) = source.range("copy", 0, len)?;
-        let (to, len) = self.range("copy", 0, len)?;
+        let (to, len) = self.range("copy", offset, len)?;
         if len == 0 {
             return Ok(());
         }

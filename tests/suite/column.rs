@@ -15,10 +15,10 @@ use swath::worker::CancelToken;
 use crate::simulator::{COLUMNS, exclusive};
 
 /// SplitMix64: a sequence for a seed.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,7 +26,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 }
@@ -72,7 +72,7 @@ fn types() -> Vec<DataType> {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Nulls {
+pub enum Nulls {
     None,
     All,
     Random,
@@ -91,7 +91,7 @@ impl Nulls {
 }
 
 /// Makes an array with garbage beneath its nulls.
-fn array(data_type: &DataType, rows: usize, nulls: Nulls, random: &mut Random) -> ArrayRef {
+pub fn array(data_type: &DataType, rows: usize, nulls: Nulls, random: &mut Random) -> ArrayRef {
     let mask = nulls.mask(rows, random);
     match data_type {
         DataType::Boolean => {
@@ -128,7 +128,7 @@ fn array(data_type: &DataType, rows: usize, nulls: Nulls, random: &mut Random) -
 }
 
 /// Makes strings: empty, short, long, not ASCII; also beneath nulls.
-fn strings(rows: usize, mask: Option<NullBuffer>, random: &mut Random) -> ArrayRef {
+pub fn strings(rows: usize, mask: Option<NullBuffer>, random: &mut Random) -> ArrayRef {
     let texts: Vec<String> = (0..rows)
         .map(|_| match random.below(5) {
             0 => String::new(),
@@ -142,7 +142,7 @@ fn strings(rows: usize, mask: Option<NullBuffer>, random: &mut Random) -> ArrayR
 }
 
 /// Makes a batch with a column of every type, cut out of a longer one.
-fn batch(schema: &SchemaRef, rows: usize, nulls: Nulls, random: &mut Random) -> RecordBatch {
+pub fn batch(schema: &SchemaRef, rows: usize, nulls: Nulls, random: &mut Random) -> RecordBatch {
     let before = random.below(70);
     let after = random.below(9);
     let columns =
@@ -150,7 +150,7 @@ fn batch(schema: &SchemaRef, rows: usize, nulls: Nulls, random: &mut Random) -> 
     RecordBatch::try_new(Arc::clone(schema), columns.collect()).unwrap().slice(before, rows)
 }
 
-fn schema() -> SchemaRef {
+pub fn schema() -> SchemaRef {
     let field = |(index, data_type): (usize, DataType)| Field::new(format!("c{index}"), data_type, true);
     Arc::new(Schema::new(types().into_iter().enumerate().map(field).collect::<Vec<_>>()))
 }
@@ -179,7 +179,7 @@ fn inputs() -> Vec<(u64, Vec<RecordBatch>)> {
 }
 
 /// Compares by value: dictionaries may come back with other keys for the same values.
-fn assert_same(actual: &RecordBatch, batches: &[RecordBatch], seed: u64) {
+pub fn assert_same(actual: &RecordBatch, batches: &[RecordBatch], seed: u64) {
     let schema = batches[0].schema();
     assert_eq!(actual.schema(), schema, "seed {seed}");
     for (index, field) in schema.fields().iter().enumerate() {

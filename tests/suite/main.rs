@@ -1,5 +1,6 @@
 //! Every integration test, in one binary: linking is the slow part.
 
+mod allocation_faults;
 mod bad_input;
 mod bench;
 mod cli;
@@ -8,11 +9,16 @@ mod column;
 mod differential;
 mod generated;
 mod h2o;
+mod joins;
 mod operators;
 mod placement;
 mod program;
 mod simulator;
+mod sort;
+mod strings;
+mod tiers;
 mod tpcds;
 mod tpch_device;
 mod tpch_host;
+mod window;
 mod worker;

@@ -19,7 +19,7 @@ async fn session(fallback: Fallback) -> Session {
     session_with(Config { placement: Placement::Device, fallback, ..Config::default() }).await
 }
 
-async fn session_with(config: Config) -> Session {
+pub async fn session_with(config: Config) -> Session {
     crate::simulator::use_device();
     let folder = std::env::temp_dir().join("swath-test-tpch-0.01");
     generate(&folder, SCALE_FACTOR, 2, &Stop::default()).expect("generates");
@@ -122,6 +122,26 @@ async fn check(session: &Session, query: Query) -> Result<Receipt, String> {
         Ok(()) => Ok(result.receipt),
         Err(difference) => Err(format!("Q{number}: {difference}\n{}", result.receipt)),
     }
+}
+
+/// From scan to result on the device, in at most 150 kernels.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_query_runs_wholly_on_the_device() {
+    let session = session(Fallback::Error).await;
+    let mut wrong = vec![];
+    for query in Query::all() {
+        match check(&session, query).await {
+            Err(difference) => wrong.push(difference),
+            Ok(receipt) => {
+                let kernels = receipt.totals.kernels_launched;
+                println!("Q{}: {kernels} kernels", query.number());
+                if kernels > 150 || !receipt.fallbacks.is_empty() || receipt.device_operators().count() == 0 {
+                    wrong.push(format!("Q{}: {kernels} kernels\n{receipt}", query.number()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
