@@ -19,6 +19,10 @@ struct SetBits {
     static __device__ __forceinline__ u64 at(const u8* input, u64 i) { return __popc(((const u32*)input)[i]); }
     static __device__ __forceinline__ void put(u8* output, u64 i, u64 v) { ((u64*)output)[i] = v; }
 };
+struct Counts {
+    static __device__ __forceinline__ u64 at(const u8* input, u64 i) { return ((const u32*)input)[i]; }
+    static __device__ __forceinline__ void put(u8* output, u64 i, u64 v) { ((u64*)output)[i] = v; }
+};
 
 // Exclusive prefix sums of `count` values; the total goes one past the end and into the control block.
 template <class V> static __device__ void scan(const ScanParams& p) {
@@ -54,6 +58,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK) scan_lengths(const __grid_co
 }
 extern "C" __global__ void __launch_bounds__(BLOCK) scan_set_bits(const __grid_constant__ ScanParams p) {
     scan<SetBits>(p);
+}
+extern "C" __global__ void __launch_bounds__(BLOCK) scan_counts(const __grid_constant__ ScanParams p) {
+    scan<Counts>(p);
 }
 
 struct GatherParams {

@@ -42,6 +42,7 @@ struct Str {
 #define CONTROL_ROWS 2      // rows written, or groups found
 #define CONTROL_TICKET 3    // next tile of a scan
 #define CONTROL_BYTES 4     // bytes of a string column
+#define CONTROL_TEXT 7      // not 0: the heap of new text is too small
 #define CONTROL_WORDS 8
 
 #define FAIL_DIVIDE_BY_ZERO 1

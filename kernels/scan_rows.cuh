@@ -1,8 +1,8 @@
 // Reading the rows of a tile: the head of every pipeline.
 //
 // `P` is the generated program, over P::Params and P::Row:
-//   P::load(p, row, r)       reads the columns that the filters need
-//   P::keep(p, r, row)       whether the filters keep the row
+//   P::load(p, row, r)       reads the columns that the first steps need
+//   P::keep(p, r, row)       takes the row through the steps, and says whether it goes on
 //   P::load_rest(p, row, r)  reads the other columns of fixed width
 //
 // A thread takes ITEMS rows, BLOCK apart, so that neighbours read neighbouring values, and all loads of a step are

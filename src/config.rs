@@ -65,6 +65,17 @@ pub struct Config {
     pub fallback: Fallback,
     /// Bytes of device memory that may be used per device; `None` takes 90 % of what is free at the start.
     pub device_memory_limit: Option<u64>,
+    /// Bytes of pinned host memory, for each device, that chunks may take which have no room on it; `None` takes a
+    /// quarter of the host memory that is free at the start.
+    pub pinned_memory_limit: Option<u64>,
+    /// Bytes of pageable host memory, for each device, that chunks may take which have no room in pinned memory
+    /// either; `None` takes a quarter of the host memory that is free at the start.
+    pub pageable_memory_limit: Option<u64>,
+    /// Bytes on disk, for each device, that chunks may take which have no room in memory; `None` sets no limit but the
+    /// disk's own.
+    pub spill_disk_limit: Option<u64>,
+    /// The folder that chunks without room in memory are written below; `None` takes the system's temporary folder.
+    pub spill_dir: Option<PathBuf>,
     /// Where compiled kernels are kept; `None` takes the user's cache folder.
     pub cache_dir: Option<PathBuf>,
     /// CPU partitions of a plan; `None` takes the number of cores.

@@ -101,6 +101,11 @@ impl Error {
         self.0.kind == Kind::Device
     }
 
+    /// Reading or writing failed for a reason outside the data.
+    pub fn is_io(&self) -> bool {
+        self.0.kind == Kind::Io
+    }
+
     /// The user stopped the work.
     pub fn is_cancelled(&self) -> bool {
         self.0.kind == Kind::Cancelled

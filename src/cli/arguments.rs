@@ -20,6 +20,18 @@ pub(super) struct DeviceArguments {
     /// Bytes of memory to use on each device, such as 8GiB.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub device_memory_limit: Option<u64>,
+    /// Bytes of pinned host memory for data that has no room on a device.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub pinned_memory_limit: Option<u64>,
+    /// Bytes of pageable host memory for data that has no room in pinned memory.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub pageable_memory_limit: Option<u64>,
+    /// Bytes on disk for data that has no room in memory.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub spill_disk_limit: Option<u64>,
+    /// Folder that data without room in memory is written below.
+    #[arg(long, value_name = "FOLDER")]
+    pub spill_dir: Option<PathBuf>,
     /// Folder that compiled kernels are kept in.
     #[arg(long, value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
@@ -34,6 +46,10 @@ impl DeviceArguments {
             placement: self.placement.unwrap_or_default(),
             fallback: self.fallback,
             device_memory_limit: self.device_memory_limit,
+            pinned_memory_limit: self.pinned_memory_limit,
+            pageable_memory_limit: self.pageable_memory_limit,
+            spill_disk_limit: self.spill_disk_limit,
+            spill_dir: self.spill_dir.clone(),
             cache_dir: self.cache_dir.clone(),
             target_partitions: self.threads.map(usize::from),
             ..Config::default()

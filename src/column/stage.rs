@@ -242,7 +242,7 @@ impl<'a> ColumnPlan<'a> {
             }
             (Storage::Dictionary { key_bytes }, DataType::Dictionary(key_type, value_type)) => {
                 let all = MergedDictionary::merge(&arrays, key_type, value_type)?;
-                dictionary = Some(plan_dictionary(&all, layout)?);
+                dictionary = Some(plan_dictionary(&all.values, layout)?);
                 merged = Some(all);
                 layout.part(rows * usize::from(key_bytes))
             }
@@ -278,9 +278,7 @@ impl<'a> ColumnPlan<'a> {
             (Storage::Dictionary { key_bytes }, _) => {
                 let merged = self.merged.as_ref().ok_or_else(|| Error::bug("keys without a dictionary"))?;
                 if let Some(dictionary) = &self.column.dictionary {
-                    let (offsets, bytes) = (dictionary.offsets.clone(), dictionary.values.clone());
-                    memory[offsets.clone()].fill(0);
-                    fill_bytes(&[&dictionary.host], memory, offsets, bytes);
+                    fill_dictionary(dictionary, memory);
                 }
                 let mut keys = &mut memory[values];
                 for (index, array) in self.arrays.iter().enumerate() {
@@ -295,12 +293,33 @@ impl<'a> ColumnPlan<'a> {
     }
 }
 
-fn plan_dictionary(merged: &MergedDictionary, layout: &mut Layout) -> Result<StagedDictionary> {
-    let host = ArrayRef::clone(&merged.values);
+fn plan_dictionary(values: &ArrayRef, layout: &mut Layout) -> Result<StagedDictionary> {
+    let host = ArrayRef::clone(values);
     // An empty dictionary still has an entry, of no bytes: what key 0 beneath a null leads to.
     let offsets = layout.offsets(host.len().max(1));
     let values = layout.part(checked_bytes([&host])?);
     Ok(StagedDictionary { values, offsets, host })
+}
+
+/// Lays the values of a dictionary out as the device wants them.
+///
+/// # Errors
+/// `unsupported` where they are too many bytes; `out_of_memory` where the host has no memory to stage in.
+pub(crate) fn stage_dictionary(
+    host: &ArrayRef,
+    pool: &PinnedPool,
+) -> Result<(PinnedLease, StagedDictionary)> {
+    let mut layout = Layout::default();
+    let dictionary = plan_dictionary(host, &mut layout)?;
+    let mut memory = pool.lease(layout.end)?;
+    fill_dictionary(&dictionary, &mut memory);
+    Ok((memory, dictionary))
+}
+
+fn fill_dictionary(dictionary: &StagedDictionary, memory: &mut [u8]) {
+    let (offsets, bytes) = (dictionary.offsets.clone(), dictionary.values.clone());
+    memory[offsets.clone()].fill(0);
+    fill_bytes(&[&dictionary.host], memory, offsets, bytes);
 }
 
 /// Adds up the bytes of strings; fails where offsets of 31 bits could not reach them.

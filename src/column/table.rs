@@ -123,12 +123,8 @@ impl DeviceColumn {
         self.values.is_alive()
     }
 
-    /// Whether someone beside the caller holds the column's memory.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.buffers().any(|buffer| Arc::strong_count(buffer) > 1)
-    }
-
-    fn buffers(&self) -> impl Iterator<Item = &Arc<DeviceBuffer>> {
+    /// The column's own buffers, without those of its dictionary.
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = &Arc<DeviceBuffer>> {
         [Some(&self.values), self.validity.as_ref(), self.offsets.as_ref()].into_iter().flatten()
     }
 
@@ -226,13 +222,5 @@ impl DeviceTable {
     /// Bytes of device memory that the chunks take.
     pub fn device_bytes(&self) -> usize {
         self.chunks.iter().map(|chunk| chunk.device_bytes()).sum()
-    }
-
-    /// Whether someone beside the caller holds a part of it, so that dropping it would not free that.
-    pub(crate) fn is_shared(&self) -> bool {
-        self.chunks.iter().any(|chunk| {
-            Arc::strong_count(chunk) > 1
-                || chunk.columns.iter().any(|column| Arc::strong_count(column) > 1 || column.is_shared())
-        })
     }
 }

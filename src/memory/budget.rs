@@ -1,13 +1,14 @@
 //! Who may take how much of one device's memory: a state machine, without I/O, threads or a clock.
 //!
-//! Bytes are reserved before they are allocated and released after they were freed. Resident tables are made of
-//! reserved bytes too; naming them here makes them candidates for eviction, least recently used first.
+//! Bytes are reserved before they are allocated and released after they were freed. Stored chunks, those of resident
+//! tables too, are made of reserved bytes; naming them here makes them candidates for eviction, least recently used
+//! first. Where an evicted chunk goes is up to [`Tiers`](super::Tiers).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Names a resident table in a [`Budget`].
-pub type ResidentId = u64;
+/// Names a stored chunk.
+pub type ChunkId = u64;
 
 /// The answer to [`Budget::reserve`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub enum Admission {
     /// The bytes are reserved.
     Granted,
     /// Nothing is reserved yet: evict these, oldest first, and ask again.
-    Evict(Vec<ResidentId>),
+    Evict(Vec<ChunkId>),
     /// It does not fit, whatever is evicted.
     Refused { asked: u64, free: u64 },
 }
@@ -29,8 +30,8 @@ pub struct Budget {
     reserved: u64,
     /// The most that was reserved since [`Budget::start_peak`].
     peak: u64,
-    /// Resident tables; their bytes are part of `reserved`.
-    residents: BTreeMap<ResidentId, Resident>,
+    /// Stored chunks on the device; their bytes are part of `reserved`.
+    residents: BTreeMap<ChunkId, Resident>,
     /// Rises with each use of a resident; orders them by age.
     clock: u64,
 }
@@ -83,22 +84,15 @@ impl Budget {
     ///
     /// Only [`Admission::Granted`] changes anything. An eviction is asked for only if it suffices by what is known;
     /// it names the least recently used, and no more of them than needed.
-    pub fn reserve(&mut self, asked: u64, is_evictable: impl Fn(ResidentId) -> bool) -> Admission {
+    pub fn reserve(&mut self, asked: u64, is_evictable: impl Fn(ChunkId) -> bool) -> Admission {
         if asked <= self.free() {
             self.reserved += asked;
             self.peak = self.peak.max(self.reserved);
             return Admission::Granted;
         }
-        let mut oldest_first: Vec<(ResidentId, Resident)> = self
-            .residents
-            .iter()
-            .map(|(id, resident)| (*id, *resident))
-            .filter(|(id, _)| is_evictable(*id))
-            .collect();
-        oldest_first.sort_by_key(|(_, resident)| resident.used_at);
         let mut reserved = self.reserved;
         let mut victims = Vec::new();
-        for (id, resident) in oldest_first {
+        for (id, resident) in self.oldest_first(is_evictable) {
             reserved = reserved.saturating_sub(resident.bytes);
             victims.push(id);
             if asked <= self.limit.saturating_sub(reserved) {
@@ -108,19 +102,42 @@ impl Budget {
         Admission::Refused { asked, free: self.limit.saturating_sub(reserved) }
     }
 
+    /// Returns the least recently used chunks that are of at least `bytes` together, or all there are, of those that
+    /// `is_evictable` allows: for a device that has less memory than the limit says.
+    pub fn oldest(&self, bytes: u64, is_evictable: impl Fn(ChunkId) -> bool) -> Vec<ChunkId> {
+        let mut found = 0;
+        let wanted = |(_, resident): &(ChunkId, Resident)| {
+            let wanted = found < bytes;
+            found += resident.bytes;
+            wanted
+        };
+        self.oldest_first(is_evictable).into_iter().take_while(wanted).map(|(id, _)| id).collect()
+    }
+
+    fn oldest_first(&self, is_evictable: impl Fn(ChunkId) -> bool) -> Vec<(ChunkId, Resident)> {
+        let mut chunks: Vec<(ChunkId, Resident)> = self
+            .residents
+            .iter()
+            .map(|(id, resident)| (*id, *resident))
+            .filter(|(id, _)| is_evictable(*id))
+            .collect();
+        chunks.sort_by_key(|(_, resident)| resident.used_at);
+        chunks
+    }
+
     /// Takes back `bytes` that were granted.
     pub fn release(&mut self, bytes: u64) {
         self.reserved = self.reserved.saturating_sub(bytes);
     }
 
     /// Makes `id`, of `bytes` that are reserved already, a candidate for eviction; it counts as used now.
-    pub fn add_resident(&mut self, id: ResidentId, bytes: u64) {
+    pub fn add_resident(&mut self, id: ChunkId, bytes: u64) {
         self.clock += 1;
         self.residents.insert(id, Resident { bytes, used_at: self.clock });
     }
 
     /// Notes that `id` was used.
-    pub fn touch(&mut self, id: ResidentId) {
+    pub fn touch(&mut self, id: ChunkId) {
         self.clock += 1;
         if let Some(resident) = self.residents.get_mut(&id) {
             resident.used_at = self.clock;
@@ -128,7 +145,7 @@ impl Budget {
     }
 
     /// Forgets `id`; its bytes are released as its buffers are freed.
-    pub fn remove_resident(&mut self, id: ResidentId) {
+    pub fn remove_resident(&mut self, id: ChunkId) {
         self.residents.remove(&id);
     }
 
@@ -252,13 +269,13 @@ mod tests {
             let limit = 1 + random.below(1_000);
             let mut budget = Budget::new(limit);
             let mut held: Vec<u64> = Vec::new();
-            let mut residents: BTreeMap<ResidentId, u64> = BTreeMap::new();
-            let mut used_in_order: Vec<ResidentId> = Vec::new();
+            let mut residents: BTreeMap<ChunkId, u64> = BTreeMap::new();
+            let mut used_in_order: Vec<ChunkId> = Vec::new();
             for step in 0..100 {
                 match random.below(6) {
                     0 | 1 => {
                         let asked = random.below(limit + limit / 4 + 1);
-                        let busy: BTreeSet<ResidentId> =
+                        let busy: BTreeSet<ChunkId> =
                             residents.keys().copied().filter(|_| random.below(3) == 0).collect();
                         let before = budget.reserved();
                         match budget.reserve(asked, |id| !busy.contains(&id)) {

@@ -34,6 +34,11 @@ impl PinnedPool {
         PinnedPool(Arc::new(Pool { device: Mutex::new(device), unused: Mutex::new(Vec::new()) }))
     }
 
+    /// Returns the bytes that a buffer for `len` bytes takes.
+    pub fn lease_bytes(len: usize) -> usize {
+        size_class(len)
+    }
+
     /// Lends a buffer of at least `len` bytes, with undefined contents.
     ///
     /// # Errors

@@ -5,4 +5,4 @@
 pub mod progress;
 pub mod receipt;
 
-pub use receipt::{FallbackReceipt, OperatorReceipt, Receipt, Totals};
+pub use receipt::{FallbackReceipt, OperatorReceipt, Receipt, TierReceipt, Totals};

@@ -48,8 +48,29 @@ pub struct OperatorReceipt {
     pub download_ms: f64,
     /// On the host: time spent computing, over all threads. On a device: from the first input to the last output.
     pub elapsed_ms: f64,
+    /// The tiers below the device that data moved to and from for want of room, from the fastest; empty where none
+    /// did.
+    pub tiers: Vec<TierReceipt>,
     /// Why it ran where it ran, and what went otherwise than planned.
     pub note: Option<String>,
+}
+
+/// What moved between the device and one tier below it, for want of room.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct TierReceipt {
+    /// `pinned host memory`, `pageable host memory` or `disk`.
+    pub tier: String,
+    /// Bytes that were moved there, from the device or from a tier above.
+    pub spilled_bytes: u64,
+    /// Bytes that came back to the device from there.
+    pub fetched_bytes: u64,
+}
+
+impl fmt::Display for TierReceipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (spilled, fetched) = (human_bytes(self.spilled_bytes), human_bytes(self.fetched_bytes));
+        write!(f, "{}: {spilled} spilled, {fetched} fetched", self.tier)
+    }
 }
 
 /// One piece of work that was to run on a device and ran on the CPU.
@@ -69,6 +90,8 @@ pub struct Totals {
     pub kernels_launched: u64,
     pub kernels_compiled: u64,
     pub compile_ms: f64,
+    /// Sums of what moved to and from each tier below the device; empty where nothing did.
+    pub tiers: Vec<TierReceipt>,
     /// Rows of the result.
     pub rows: u64,
 }
@@ -134,6 +157,9 @@ impl fmt::Display for Receipt {
                         operator.kernel_ms, operator.upload_ms, operator.download_ms, operator.compile_ms
                     )?;
                 }
+                for tier in &operator.tiers {
+                    writeln!(f, "{indent}{tier}")?;
+                }
                 if let Some(note) = &operator.note {
                     writeln!(f, "{indent}{note}")?;
                 }
@@ -152,11 +178,29 @@ impl fmt::Display for Receipt {
             totals.kernels_compiled,
             totals.compile_ms
         )?;
+        for tier in &totals.tiers {
+            writeln!(f, "{tier}")?;
+        }
         for fallback in &self.fallbacks {
             writeln!(f, "fell back: {}: {}", fallback.operator, fallback.reason)?;
         }
         Ok(())
     }
+}
+
+/// Adds up what moved, tier by tier.
+pub fn sum_tiers<'a>(operators: impl IntoIterator<Item = &'a OperatorReceipt>) -> Vec<TierReceipt> {
+    let mut sums: Vec<TierReceipt> = vec![];
+    for tier in operators.into_iter().flat_map(|operator| &operator.tiers) {
+        match sums.iter_mut().find(|sum| sum.tier == tier.tier) {
+            Some(sum) => {
+                sum.spilled_bytes += tier.spilled_bytes;
+                sum.fetched_bytes += tier.fetched_bytes;
+            }
+            None => sums.push(tier.clone()),
+        }
+    }
+    sums
 }
 
 /// Writes a number of bytes with a binary unit: `1.5 MiB`.
@@ -181,6 +225,27 @@ mod tests {
         assert_eq!(human_bytes(1023), "1023 B");
         assert_eq!(human_bytes(1536), "1.5 KiB");
         assert_eq!(human_bytes(3 << 40), "3.0 TiB");
+    }
+
+    #[test]
+    fn moves_between_tiers_are_told_and_added_up() {
+        let moved = |tier: &str, spilled_bytes, fetched_bytes| TierReceipt {
+            tier: tier.into(),
+            spilled_bytes,
+            fetched_bytes,
+        };
+        let operator = |tiers| OperatorReceipt { tiers, ..OperatorReceipt::default() };
+        let operators = vec![
+            operator(vec![moved("pinned host memory", 1024, 0), moved("disk", 2048, 2048)]),
+            operator(vec![moved("disk", 1, 2)]),
+        ];
+        let tiers = sum_tiers(&operators);
+        assert_eq!(tiers, [moved("pinned host memory", 1024, 0), moved("disk", 2049, 2050)]);
+        let receipt =
+            Receipt { operators, totals: Totals { tiers, ..Totals::default() }, ..Receipt::default() };
+        let text = receipt.to_string();
+        assert!(text.contains("    pinned host memory: 1.0 KiB spilled, 0 B fetched\n"), "{text}");
+        assert!(text.contains("\ndisk: 2.0 KiB spilled, 2.0 KiB fetched\n"), "{text}");
     }
 
     #[test]
@@ -209,6 +274,7 @@ mod tests {
         assert_eq!(places.len(), 2);
         assert_eq!(places[0], places[1]);
         assert!(text.contains("fell back: HashJoinExec: no device form"));
+        assert!(!text.contains("spilled"), "tiers are told only where something moved");
         assert_eq!(receipt.device_operators().count(), 1);
         assert_eq!(receipt.warnings(), ["HashJoinExec ran on the CPU: no device form"]);
     }

@@ -1,16 +1,15 @@
 //! Aggregate: groups in an open-addressing hash table, or one group without keys.
 
-use std::sync::Arc;
-
 use crate::column::DeviceChunk;
 use crate::device::DeviceBuffer;
 use crate::error::{Error, Result};
 use crate::program::{CompiledSink, Param};
 use crate::worker::Task;
 
-use super::binding::{BLOCK, Control, Program};
+use super::binding::{BLOCK, Control, Input, Program};
 use super::output::Outputs;
 use super::prefix_sum::rank_first_rows;
+use super::text::TextHeap;
 
 /// Slots of the first table of a keyed aggregate: what suits few groups and costs little where they are many.
 const FIRST_SLOTS: usize = 4096;
@@ -33,7 +32,7 @@ const BLOCKS_PER_SM: usize = 8;
 #[derive(Default)]
 pub(super) struct AggregateState {
     /// Input not yet aggregated, each with the number of its first row in the whole input.
-    held: Vec<(Arc<DeviceChunk>, u64)>,
+    held: Vec<(Input, u64)>,
     /// Rows that came in so far.
     rows: u64,
     /// What was folded before.
@@ -63,6 +62,8 @@ struct Filling {
     /// Slots of one block's shared memory.
     shared_slots: usize,
     control: Control,
+    /// New text of each launch, which slots refer to.
+    texts: Vec<TextHeap>,
 }
 
 /// A hash table of groups and what it refers to.
@@ -79,24 +80,19 @@ struct Table {
 
 impl AggregateState {
     /// Holds the chunk, and launches what can be done with it already.
-    pub fn push(
-        &mut self,
-        task: &mut Task<'_>,
-        program: &mut Program,
-        chunk: Arc<DeviceChunk>,
-    ) -> Result<()> {
-        match self.advance(task, program, &chunk) {
+    pub fn push(&mut self, task: &mut Task<'_>, program: &mut Program, input: Input) -> Result<()> {
+        match self.advance(task, program, &input) {
             // What runs ahead is a convenience: without room for it the end does everything.
             Err(error) if error.is_out_of_memory() => self.ahead = Ahead::Off,
             outcome => outcome?,
         }
         let first_row = self.rows;
-        self.rows += chunk.rows as u64;
-        self.held.push((chunk, first_row));
+        self.rows += input.rows as u64;
+        self.held.push((input, first_row));
         Ok(())
     }
 
-    fn advance(&mut self, task: &mut Task<'_>, program: &mut Program, chunk: &DeviceChunk) -> Result<()> {
+    fn advance(&mut self, task: &mut Task<'_>, program: &mut Program, input: &Input) -> Result<()> {
         let shape = shape(program)?;
         if matches!(self.ahead, Ahead::Idle) {
             let exponents = task.alloc_filled(shape.float_sums * 4, 0)?;
@@ -106,11 +102,11 @@ impl AggregateState {
             };
             self.ahead = Ahead::Running { exponents, filling };
         }
-        match &self.ahead {
+        match &mut self.ahead {
             Ahead::Running { exponents, filling: Some(filling) } => {
-                filling.add(task, program, &shape, exponents, Some(chunk), self.rows)
+                filling.add(task, program, &shape, exponents, Some(input), self.rows, 0)
             }
-            Ahead::Running { exponents, filling: None } => find_exponents(task, program, chunk, exponents),
+            Ahead::Running { exponents, filling: None } => find_exponents(task, program, input, exponents),
             Ahead::Idle | Ahead::Off => Ok(()),
         }
     }
@@ -163,7 +159,7 @@ fn shape(program: &Program) -> Result<Shape> {
         &CompiledSink::Aggregate { keyed, slot_words, float_sums, has_strings, items, .. } => {
             Ok(Shape { keyed, slot_words, float_sums, has_strings, items })
         }
-        CompiledSink::Materialize { .. } => Err(Error::bug("aggregate was given another sink")),
+        _ => Err(Error::bug("aggregate was given another sink")),
     }
 }
 
@@ -184,24 +180,28 @@ impl Filling {
         // Many groups do not profit from shared memory.
         let shared_slots = if shape.keyed && few_groups { shared_slots(shape.slot_words) } else { 0 };
         let slots = task.alloc_filled(slot_count * shape.slot_words * 8, 0)?;
-        Ok(Filling { slots, slot_count, shared_slots, control: Control::new(task)? })
+        Ok(Filling { slots, slot_count, shared_slots, control: Control::new(task)?, texts: vec![] })
     }
 
     /// Launches the kernel that adds a chunk; without one there are no rows, but the one group of no keys is made.
+    /// There is room for `text_bytes` of new text, or for a guess where that is 0.
+    #[expect(clippy::too_many_arguments, reason = "what a launch needs")]
     fn add(
-        &self,
+        &mut self,
         task: &mut Task<'_>,
         program: &mut Program,
         shape: &Shape,
         exponents: &DeviceBuffer,
-        chunk: Option<&DeviceChunk>,
+        input: Option<&Input>,
         first_row: u64,
+        text_bytes: usize,
     ) -> Result<()> {
-        let rows = chunk.map_or(0, |chunk| chunk.rows);
+        let rows = input.map_or(0, |input| input.rows);
+        let text = TextHeap::new(task, program, input, rows, text_bytes)?;
         let blocks_max = task.sm_count() as usize * BLOCKS_PER_SM;
         let grid = rows.div_ceil(BLOCK * shape.items).clamp(1, blocks_max);
         let shared_bytes = self.shared_slots * shape.slot_words * 8;
-        program.launch(task, "aggregate", grid, shared_bytes, chunk, |param| match param {
+        program.launch(task, "aggregate", grid, shared_bytes, input, |param| match param {
             Param::Rows => rows as u64,
             Param::FirstRow => first_row,
             Param::Control => self.control.address(),
@@ -209,8 +209,11 @@ impl Filling {
             Param::SlotMask => self.slot_count as u64 - 1,
             Param::SharedSlots => self.shared_slots as u64,
             Param::ExponentMax => exponents.address(),
+            Param::Text => text.address(),
             _ => 0,
-        })
+        })?;
+        self.texts.push(text);
+        Ok(())
     }
 }
 
@@ -218,38 +221,51 @@ impl Filling {
 fn find_exponents(
     task: &mut Task<'_>,
     program: &mut Program,
-    chunk: &DeviceChunk,
+    input: &Input,
     exponents: &DeviceBuffer,
 ) -> Result<()> {
-    // Failures show again when the rows are added.
-    let control = Control::new(task)?;
-    let grid = chunk.rows.div_ceil(BLOCK).min(task.sm_count() as usize * BLOCKS_PER_SM);
-    program.launch(task, "ranges", grid, 0, Some(chunk), |param| match param {
-        Param::Rows => chunk.rows as u64,
-        Param::Control => control.address(),
-        Param::ExponentMax => exponents.address(),
-        _ => 0,
-    })
+    let grid = input.rows.div_ceil(BLOCK).min(task.sm_count() as usize * BLOCKS_PER_SM);
+    let mut text_bytes = 0;
+    // What text that found no room puts in is taken back, so that the exponents do not depend on the schedule.
+    let bytes = if program.makes_text() { exponents.len() } else { 0 };
+    let before = task.alloc(bytes)?;
+    task.copy(&before, exponents, bytes)?;
+    loop {
+        // Failures show again when the rows are added.
+        let control = Control::new(task)?;
+        let text = TextHeap::new(task, program, Some(input), input.rows, text_bytes)?;
+        program.launch(task, "ranges", grid, 0, Some(input), |param| match param {
+            Param::Rows => input.rows as u64,
+            Param::Control => control.address(),
+            Param::ExponentMax => exponents.address(),
+            Param::Text => text.address(),
+            _ => 0,
+        })?;
+        if !program.makes_text() {
+            return Ok(());
+        }
+        let enough = text.bytes_enough(task)?;
+        if enough <= text.bytes() {
+            return Ok(());
+        }
+        text_bytes = enough;
+        task.copy(exponents, &before, bytes)?;
+    }
 }
 
-/// Aggregates `chunks` into a new table, going on from what ran `ahead`, and beginning again with a larger table where
+/// Aggregates `inputs` into a new table, going on from what ran `ahead`, and beginning again with a larger table where
 /// one proves too small.
-fn build(
-    task: &mut Task<'_>,
-    program: &mut Program,
-    chunks: &[(Arc<DeviceChunk>, u64)],
-    ahead: Ahead,
-) -> Result<Table> {
+fn build(task: &mut Task<'_>, program: &mut Program, inputs: &[(Input, u64)], ahead: Ahead) -> Result<Table> {
     let shape = shape(program)?;
     let compiled = program.compiled.clone();
-    let rows: usize = chunks.iter().map(|(chunk, _)| chunk.rows).sum();
+    let rows: usize = inputs.iter().map(|(input, _)| input.rows).sum();
     let (exponents, mut filling) = match ahead {
         Ahead::Running { exponents, filling } => (exponents, filling),
         Ahead::Idle | Ahead::Off => {
             let exponents = task.alloc_filled(shape.float_sums * 4, 0)?;
             if shape.float_sums > 0 {
-                for (chunk, _) in chunks {
-                    find_exponents(task, program, chunk, &exponents)?;
+                for (input, _) in inputs {
+                    find_exponents(task, program, input, &exponents)?;
                 }
             }
             (exponents, None)
@@ -257,24 +273,35 @@ fn build(
     };
     let mut slot_count = shape.first_slots(rows);
     let mut few_groups = true;
+    // Bytes of new text that each chunk makes, once that was counted.
+    let mut text_bytes = vec![0; inputs.len().max(1)];
     loop {
         let filled = match filling.take() {
             Some(filling) => filling,
             None => {
-                let filling = Filling::start(task, &shape, slot_count, few_groups)?;
-                if chunks.is_empty() {
-                    filling.add(task, program, &shape, &exponents, None, 0)?;
+                let mut filling = Filling::start(task, &shape, slot_count, few_groups)?;
+                if inputs.is_empty() {
+                    filling.add(task, program, &shape, &exponents, None, 0, 0)?;
                 }
-                for (chunk, first_row) in chunks {
-                    filling.add(task, program, &shape, &exponents, Some(chunk), *first_row)?;
+                for ((input, first_row), bytes) in inputs.iter().zip(&text_bytes) {
+                    filling.add(task, program, &shape, &exponents, Some(input), *first_row, *bytes)?;
                 }
                 filling
             }
         };
-        let report = filled.control.read(task, &compiled.sites)?;
+        let report = filled.control.read_with_text(task, &compiled.sites)?;
+        if report.text_overflow {
+            for (bytes, text) in text_bytes.iter_mut().zip(&filled.texts) {
+                *bytes = text.bytes_enough(task)?;
+            }
+        } else if !report.overflow {
+            let Filling { slots, slot_count, texts, .. } = filled;
+            let texts = texts.into_iter().filter(|_| shape.has_strings);
+            let heaps = texts.filter_map(TextHeap::into_buffer).collect();
+            return Ok(Table { slots, slot_count, groups: report.rows, exponents, heaps });
+        }
         if !report.overflow {
-            let Filling { slots, slot_count, .. } = filled;
-            return Ok(Table { slots, slot_count, groups: report.rows, exponents, heaps: vec![] });
+            continue;
         }
         if filled.slot_count >= slots_enough(rows) {
             return Err(Error::bug(format!("{} groups overflow {} slots", report.rows, filled.slot_count)));
@@ -313,7 +340,8 @@ fn keep_strings(task: &mut Task<'_>, program: &mut Program, table: &mut Table) -
             heap = Some(task.alloc(bytes)?);
         }
     }
-    table.heaps.extend(heap);
+    // What the table referred to before is free to go.
+    table.heaps = heap.into_iter().collect();
     Ok(())
 }
 

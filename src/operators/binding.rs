@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::column::{DeviceChunk, Storage};
+use super::join::JoinTable;
+use super::prefix_sum::{Summand, prefix_sum};
+use crate::column::{DeviceChunk, DeviceColumn, Storage};
 use crate::device::{DeviceBuffer, KernelSource};
 use crate::error::{Error, Result};
 pub(super) use crate::program::codegen::BLOCK;
-use crate::program::{CompiledPipeline, CompiledSink, Module, Param};
+use crate::program::{CompiledPipeline, CompiledSink, Module, Origin, Param, Step};
 use crate::worker::{Kernel, Task};
 
 /// Words of the control block, as `kernels/prelude.cuh` numbers them.
@@ -15,14 +17,27 @@ const CONTROL_FAILURE: usize = 0;
 const CONTROL_OVERFLOW: usize = 1;
 const CONTROL_ROWS: usize = 2;
 const CONTROL_BYTES: usize = 4;
+const CONTROL_TEXT: usize = 7;
 
 /// A compiled pipeline with what running it needs again and again.
 pub(super) struct Program {
     pub compiled: Arc<CompiledPipeline>,
     /// A source for each module.
     sources: Vec<KernelSource>,
+    /// The tables that the steps probe and expand.
+    tables: Vec<Arc<JoinTable>>,
     /// The literal pool on the device, once it was written.
     pool: Option<DeviceBuffer>,
+}
+
+/// Rows for a pipeline: those of a chunk, or the pairs that its first step makes of them.
+pub(super) struct Input {
+    pub chunk: Arc<DeviceChunk>,
+    pub rows: usize,
+    /// For pairs of equal keys, the count of pairs before each row of the chunk, and of all.
+    offsets: Option<DeviceBuffer>,
+    /// Bits of the chunk's rows, where the step marks them.
+    pub marks: Option<DeviceBuffer>,
 }
 
 /// What the host and a kernel tell each other.
@@ -36,6 +51,8 @@ pub(super) struct Report {
     pub rows: usize,
     /// Bytes of strings.
     pub bytes: usize,
+    /// The heap of new text is too small: everything has to be done again with a larger one.
+    pub text_overflow: bool,
 }
 
 impl Control {
@@ -52,20 +69,35 @@ impl Control {
     /// Waits for the kernels before and reads what they report.
     ///
     /// # Errors
-    /// The failure of the first row that failed, if one did; `sites` are the texts of what can fail.
+    /// The failure of the first row that failed, if one did; `sites` are the texts of what can fail. Unsupported where
+    /// new text found no room: operators that give it some call [`read_with_text`](Control::read_with_text).
     pub fn read(&self, task: &mut Task<'_>, sites: &[String]) -> Result<Report> {
+        let report = self.read_with_text(task, sites)?;
+        match report.text_overflow {
+            true => Err(Error::unsupported(
+                "an expression that makes new text, in an operator without room for it",
+            )),
+            false => Ok(report),
+        }
+    }
+
+    /// As [`read`](Control::read), where the caller begins again if the heap of new text was too small.
+    pub fn read_with_text(&self, task: &mut Task<'_>, sites: &[String]) -> Result<Report> {
         let bytes = task.read(&self.0, 0, CONTROL_WORDS * 8)?;
         let words: Vec<u64> = bytes
             .chunks_exact(8)
             .map(|word| u64::from_le_bytes(word.try_into().expect("chunks of 8 bytes")))
             .collect();
-        if words[CONTROL_FAILURE] != u64::MAX {
+        // What failed may have failed for want of text.
+        let text_overflow = words[CONTROL_TEXT] != 0;
+        if words[CONTROL_FAILURE] != u64::MAX && !text_overflow {
             return Err(failure(words[CONTROL_FAILURE], sites));
         }
         Ok(Report {
             overflow: words[CONTROL_OVERFLOW] != 0,
             rows: words[CONTROL_ROWS] as usize,
             bytes: words[CONTROL_BYTES] as usize,
+            text_overflow,
         })
     }
 }
@@ -78,21 +110,55 @@ fn failure(word: u64, sites: &[String]) -> Error {
         1 => Error::user(format!("division by zero in {what}")),
         2 => Error::user(format!("arithmetic overflow in {what}")),
         3 => Error::user(format!("a value is out of range in {what}")),
-        4 => Error::unsupported(format!("{what} meets text that is not ASCII")),
+        4 => Error::unsupported(format!("{what} meets text whose characters need the CPU")),
         code => Error::bug(format!("a kernel reports failure {code} in {what}")),
     }
 }
 
 impl Program {
-    pub fn new(compiled: Arc<CompiledPipeline>) -> Program {
+    pub fn new(compiled: Arc<CompiledPipeline>, tables: Vec<Arc<JoinTable>>) -> Program {
         let name = match &compiled.sink {
             CompiledSink::Materialize { .. } => "materialize",
             CompiledSink::Aggregate { .. } => "aggregate",
+            CompiledSink::Build { .. } => "build",
         };
         let source =
             |module: &Module| KernelSource::new(name, module.source.clone(), module.entry_points.clone());
         let sources = compiled.modules.iter().map(source).collect();
-        Program { compiled, sources, pool: None }
+        Program { compiled, sources, tables, pool: None }
+    }
+
+    /// Makes the rows of `chunk` the pipeline's, which are pairs where it begins with an expansion.
+    pub fn input(&self, task: &mut Task<'_>, chunk: Arc<DeviceChunk>) -> Result<Input> {
+        let Some(Step::Expand(expand)) = self.compiled.pipeline.steps.first() else {
+            let rows = chunk.rows;
+            return Ok(Input { chunk, rows, offsets: None, marks: None });
+        };
+        let (offsets, rows) = match expand.group {
+            Some(group) => {
+                task.wait_for(&chunk)?;
+                let counts = &chunk.columns[group.count].values;
+                let (offsets, rows) = prefix_sum(task, Summand::Counts, chunk.rows, counts)?;
+                (Some(offsets), rows)
+            }
+            None => (None, chunk.rows * self.table(0)?.chunk.rows),
+        };
+        let marks = match expand.marks_input {
+            true => Some(task.alloc_filled(chunk.rows.div_ceil(8), 0)?),
+            false => None,
+        };
+        Ok(Input { chunk, rows, offsets, marks })
+    }
+
+    /// The table of step `step`.
+    fn table(&self, step: usize) -> Result<&JoinTable> {
+        let number = match self.compiled.pipeline.steps.get(step) {
+            Some(Step::Probe(probe)) => probe.table,
+            Some(Step::Expand(expand)) => expand.table,
+            _ => return Err(Error::bug(format!("step {step} has no table"))),
+        };
+        let table = self.tables.get(number);
+        table.map(Arc::as_ref).ok_or_else(|| Error::bug(format!("table {number} was not given")))
     }
 
     /// The compiled module that holds entry point `entry`.
@@ -118,23 +184,23 @@ impl Program {
         Ok(())
     }
 
-    /// Launches entry point `entry` over `chunk`. `word` gives the parameters that belong to the operator; those of
-    /// the input, the constants and the pool are bound here. Without a chunk there are no rows.
+    /// Launches entry point `entry` over `input`. `word` gives the parameters that belong to the operator; those of
+    /// the input, the tables, the constants and the pool are bound here. Without an input there are no rows.
     pub fn launch(
         &mut self,
         task: &mut Task<'_>,
         entry: &str,
         grid: usize,
         shared_bytes: usize,
-        chunk: Option<&DeviceChunk>,
+        input: Option<&Input>,
         word: impl Fn(Param) -> u64,
     ) -> Result<()> {
         if grid == 0 {
             return Ok(());
         }
-        if let Some(chunk) = chunk {
-            self.check_layout(chunk)?;
-            task.wait_for(chunk)?;
+        if let Some(input) = input {
+            self.check_layout(&input.chunk)?;
+            task.wait_for(&input.chunk)?;
         }
         let kernel = self.kernel(task, entry)?;
         // A pool written before the context was lost is gone with it.
@@ -142,35 +208,63 @@ impl Program {
             Some(pool) => pool,
             None => task.write(&self.compiled.pool)?,
         };
-        let column = |index: usize| chunk.map(|chunk| &chunk.columns[index]);
-        let words: Vec<u64> = self
-            .compiled
-            .params
-            .iter()
-            .map(|param| match *param {
-                Param::Values(index) => column(index).map_or(0, |column| column.values.address()),
-                Param::Validity(index) => column(index)
-                    .and_then(|column| column.validity.as_ref())
-                    .map_or(0, |buffer| buffer.address()),
-                Param::Offsets(index) => column(index)
-                    .and_then(|column| column.offsets.as_ref())
-                    .map_or(0, |buffer| buffer.address()),
-                Param::DictionaryBytes(index) => column(index)
-                    .and_then(|column| column.dictionary.as_ref())
-                    .map_or(0, |dictionary| dictionary.values.address()),
-                Param::DictionaryOffsets(index) => column(index)
-                    .and_then(|column| column.dictionary.as_ref())
-                    .map_or(0, |dictionary| dictionary.offsets.address()),
+        let words = self.compiled.params.iter().map(|&param| {
+            Ok(match param {
+                Param::Values(column)
+                | Param::Validity(column)
+                | Param::Offsets(column)
+                | Param::DictionaryBytes(column)
+                | Param::DictionaryOffsets(column) => {
+                    self.column(column, input)?.map_or(0, |column| column_word(column, param))
+                }
                 Param::Word(value) => value,
                 Param::Pool(offset) => pool.address() + offset as u64,
+                Param::ExpandOffsets => {
+                    input.and_then(|input| input.offsets.as_ref()).map_or(0, DeviceBuffer::address)
+                }
+                Param::ExpandMarks => {
+                    input.and_then(|input| input.marks.as_ref()).map_or(0, DeviceBuffer::address)
+                }
+                Param::ExpandRows => input.map_or(0, |input| input.chunk.rows as u64),
+                Param::TableSlots(step)
+                | Param::TableMask(step)
+                | Param::TableKeys(step)
+                | Param::TableRows(step)
+                | Param::TableBegins(step)
+                | Param::TableEnds(step)
+                | Param::TableMarks(step)
+                | Param::TableSize(step) => self.table(step)?.word(param),
                 other => word(other),
             })
-            .collect();
+        });
+        let words = words.collect::<Result<Vec<u64>>>()?;
         let grid =
             u32::try_from(grid).map_err(|_| Error::unsupported(format!("a launch of {grid} blocks")))?;
         task.launch(kernel.function(entry)?, grid, BLOCK as u32, shared_bytes as u32, &to_bytes(&words))?;
         self.pool = Some(pool);
         Ok(())
+    }
+
+    /// The device column behind column `number` of the pipeline; none where there is no input.
+    fn column<'a>(&'a self, number: usize, input: Option<&'a Input>) -> Result<Option<&'a DeviceColumn>> {
+        Ok(match self.compiled.origins[number] {
+            Origin::Input(index) => input.map(|input| input.chunk.columns[index].as_ref()),
+            Origin::Table { step, column } => Some(self.table(step)?.chunk.columns[column].as_ref()),
+            _ => None,
+        })
+    }
+}
+
+fn column_word(column: &DeviceColumn, param: Param) -> u64 {
+    let address = |buffer: Option<&Arc<DeviceBuffer>>| buffer.map_or(0, |buffer| buffer.address());
+    let dictionary = column.dictionary.as_ref();
+    match param {
+        Param::Values(_) => column.values.address(),
+        Param::Validity(_) => address(column.validity.as_ref()),
+        Param::Offsets(_) => address(column.offsets.as_ref()),
+        Param::DictionaryBytes(_) => address(dictionary.map(|dictionary| &dictionary.values)),
+        Param::DictionaryOffsets(_) => address(dictionary.map(|dictionary| &dictionary.offsets)),
+        _ => 0,
     }
 }
 

@@ -8,6 +8,8 @@ mod binding;
 pub mod concat;
 mod fixed;
 pub mod gather;
+mod join;
+mod limit;
 mod materialize;
 mod merge_sort;
 mod output;
@@ -17,16 +19,25 @@ mod radix_sort;
 pub mod sort;
 mod sort_key;
 mod sort_words;
+mod text;
+pub mod window;
 
 use std::sync::Arc;
 
 use crate::column::DeviceChunk;
-use crate::error::Result;
+use crate::device::DeviceBuffer;
+use crate::error::{Error, Result};
 use crate::program::{CompiledPipeline, CompiledSink};
 use crate::worker::Task;
 
 use aggregate::AggregateState;
 use binding::Program;
+pub use concat::concat;
+pub use gather::gather;
+pub use join::{JoinTable, build, with_bits};
+pub use limit::limit;
+pub use output::empty;
+pub use sort::{SortKey, sort};
 
 /// A pipeline at work: chunks go in, chunks come out.
 ///
@@ -35,6 +46,8 @@ use binding::Program;
 pub struct Execution {
     program: Program,
     state: State,
+    /// Bits of the rows of the last chunk, where the pipeline marks them.
+    marks: Option<DeviceBuffer>,
 }
 
 enum State {
@@ -43,13 +56,17 @@ enum State {
 }
 
 impl Execution {
-    /// Prepares to run `compiled`; touches no device.
-    pub fn new(compiled: Arc<CompiledPipeline>) -> Execution {
+    /// Prepares to run `compiled`, whose steps look into `tables` by number; touches no device.
+    ///
+    /// # Errors
+    /// `bug` where the pipeline builds a table: that is [`build`]'s to run.
+    pub fn new(compiled: Arc<CompiledPipeline>, tables: Vec<Arc<JoinTable>>) -> Result<Execution> {
         let state = match compiled.sink {
             CompiledSink::Materialize { .. } => State::Materialize,
             CompiledSink::Aggregate { .. } => State::Aggregate(Box::default()),
+            CompiledSink::Build { .. } => return Err(Error::bug("a table is not built chunk by chunk")),
         };
-        Execution { program: Program::new(compiled), state }
+        Ok(Execution { program: Program::new(compiled, tables), state, marks: None })
     }
 
     /// Takes a chunk of the pipeline's input. Materialize answers its output at once, in chunks of input order;
@@ -60,13 +77,23 @@ impl Execution {
     /// `is_user` where an expression fails for a row; `is_unsupported` where a value needs the CPU;
     /// `is_out_of_memory` where not even a part of the chunk can be done: nothing was taken then.
     pub fn push(&mut self, task: &mut Task<'_>, chunk: Arc<DeviceChunk>) -> Result<Vec<DeviceChunk>> {
+        let input = self.program.input(task, chunk)?;
         match &mut self.state {
-            State::Materialize => materialize::run(task, &mut self.program, &chunk),
+            State::Materialize => {
+                let outputs = materialize::run(task, &mut self.program, &input)?;
+                self.marks = input.marks;
+                Ok(outputs)
+            }
             State::Aggregate(state) => {
-                state.push(task, &mut self.program, chunk)?;
+                state.push(task, &mut self.program, input)?;
                 Ok(vec![])
             }
         }
+    }
+
+    /// Answers which rows of the last chunk met a row, one bit each, where the pipeline's expansion marks them.
+    pub fn take_marks(&mut self) -> Option<DeviceBuffer> {
+        self.marks.take()
     }
 
     /// Ends the input and answers what is left: for aggregate the groups, for materialize nothing.

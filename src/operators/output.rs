@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use crate::column::{DeviceChunk, DeviceColumn, Storage};
 use crate::device::DeviceBuffer;
 use crate::error::{Error, Result};
-use crate::program::{OutputColumn, Param};
+use crate::program::{OutputColumn, Param, output_column};
 use crate::worker::Task;
 
 use super::prefix_sum::gather_strings;
@@ -71,4 +71,14 @@ impl Outputs {
         }
         DeviceChunk::new(schema.clone(), columns, rows)
     }
+}
+
+/// Makes a chunk of no rows, as kernels write columns of `schema`.
+pub fn empty(task: &mut Task<'_>, schema: &SchemaRef) -> Result<DeviceChunk> {
+    let columns = schema.fields().iter().map(|field| {
+        output_column(field.data_type(), field.is_nullable())
+            .ok_or_else(|| Error::unsupported(format!("a column of type {}", field.data_type())))
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    Outputs::alloc(task, &columns, 0)?.finish(task, schema, 0)
 }

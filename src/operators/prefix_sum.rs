@@ -20,8 +20,9 @@ static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
         include_str!("../../kernels/gather.cu"),
     ]
     .join("\n");
-    let entries =
-        ["scan_lengths", "scan_set_bits", "gather_strings", "mark_first_rows"].map(String::from).to_vec();
+    let entries = ["scan_lengths", "scan_set_bits", "scan_counts", "gather_strings", "mark_first_rows"]
+        .map(String::from)
+        .to_vec();
     KernelSource::new("gather", text, entries)
 });
 
@@ -32,6 +33,8 @@ pub(super) enum Summand {
     Lengths,
     /// Set bits of 32-bit words; sums are 8 bytes.
     SetBits,
+    /// 32-bit words; sums are 8 bytes.
+    Counts,
 }
 
 /// Sums `count` values before each, and all of them one past the end.
@@ -47,6 +50,7 @@ pub(super) fn prefix_sum(
     let (entry, width) = match summand {
         Summand::Lengths => ("scan_lengths", 4),
         Summand::SetBits => ("scan_set_bits", 8),
+        Summand::Counts => ("scan_counts", 8),
     };
     if count == 0 {
         return Ok((task.alloc_filled(width, 0)?, 0));

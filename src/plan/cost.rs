@@ -1,4 +1,4 @@
-//! What a chain of operators costs on the CPU and on a device: plain functions of sizes.
+//! What a tree of operators costs on the CPU and on a device: plain functions of sizes.
 //!
 //! The absolute numbers are rough; what matters is that the large terms are right: the copy over the bus, the fixed
 //! cost of a launch and of a compile, and the rate at which each side gets through rows.
@@ -86,10 +86,13 @@ pub const ROWS_GUESS: f64 = 1e6;
 /// Groups of an aggregate of which nothing is known, as a share of its rows.
 pub const GROUPS_SHARE_GUESS: f64 = 0.1;
 
-/// One step of a chain, in sizes.
+/// One operator, in sizes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepSize {
     pub work: Work,
+    /// Rows of the built side of a join; 0 for others.
+    pub rows_built: f64,
+    /// Rows that come in; of a join, those that look up.
     pub rows_in: f64,
     pub rows_out: f64,
     /// Bytes of one row that leaves the step.
@@ -105,27 +108,38 @@ pub enum Work {
     Project { nodes: usize },
     /// Evaluates `nodes`, then adds to `aggregates`, in groups where `keys` is not 0.
     Aggregate { nodes: usize, keys: usize, aggregates: usize },
+    /// Evaluates `nodes` on a pair of rows that have the same `keys`; on every pair where there are no keys.
+    Join { nodes: usize, keys: usize },
+    /// Orders by `keys`, and keeps the first `fetch` rows or all.
+    Sort { keys: usize, fetch: Option<usize> },
 }
 
-/// A chain, in sizes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ChainSize {
-    pub input: Estimate,
-    /// Bytes of one input row, in the columns that are read.
-    pub row_bytes_in: f64,
-    /// Whether the input is in device memory already.
+/// An input of a tree, in sizes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InputSize {
+    pub rows: Estimate,
+    /// Bytes of one row, in the columns that are read.
+    pub row_bytes: f64,
+    /// Whether it is in device memory already.
     pub resident: bool,
+}
+
+/// A tree, in sizes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TreeSize {
+    pub inputs: Vec<InputSize>,
     /// Whether its kernels have been compiled before.
     pub compiled: bool,
-    /// Seconds lost so far by running such chains on the CPU for want of kernels. They count against the time to
+    /// Seconds lost so far by running such trees on the CPU for want of kernels. They count against the time to
     /// compile: work that comes again and again is compiled once it has cost as much as compiling does, so that at
     /// worst twice the best possible time is spent.
     pub missed_s: f64,
     pub chunk_bytes: f64,
+    /// The operators, inputs first.
     pub steps: Vec<StepSize>,
 }
 
-/// Where a chain runs, and why.
+/// Where a tree runs, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     pub on_device: bool,
@@ -151,9 +165,18 @@ impl DeviceCost {
     }
 }
 
-impl ChainSize {
+impl TreeSize {
     fn bytes_in(&self) -> f64 {
-        self.input.rows * self.row_bytes_in
+        self.inputs.iter().map(|input| input.rows.rows * input.row_bytes).sum()
+    }
+
+    fn bytes_up(&self) -> f64 {
+        let away = self.inputs.iter().filter(|input| !input.resident);
+        away.map(|input| input.rows.rows * input.row_bytes).sum()
+    }
+
+    fn is_resident(&self) -> bool {
+        self.inputs.iter().all(|input| input.resident)
     }
 
     fn bytes_out(&self) -> f64 {
@@ -162,12 +185,11 @@ impl ChainSize {
 }
 
 impl CostModel {
-    /// Returns the seconds that the steps of `chain` take on `cores` cores; making its input costs the same on either
+    /// Returns the seconds that the operators of `tree` take on `cores` cores; making its inputs costs the same on either
     /// side and is left out.
-    pub fn host_seconds(&self, chain: &ChainSize, cores: usize) -> f64 {
+    pub fn host_seconds(&self, tree: &TreeSize, cores: usize) -> f64 {
         let cores = cores.max(1) as f64;
-        chain
-            .steps
+        tree.steps
             .iter()
             .map(|step| {
                 let nodes = |nodes: usize| step.rows_in * nodes as f64 / self.host_nodes_per_s;
@@ -181,73 +203,101 @@ impl CostModel {
                         let adding = step.rows_in * aggregates as f64 / self.host_aggregates_per_s;
                         nodes(count) + grouping + adding
                     }
+                    Work::Join { nodes: count, keys: 0 } => {
+                        step.rows_built * step.rows_in * (count.max(1) as f64) / self.host_nodes_per_s
+                    }
+                    Work::Join { nodes: count, .. } => {
+                        let looking_up = (step.rows_built + step.rows_in) / self.host_groups_per_s;
+                        let writing = step.rows_out * step.row_bytes_out / self.host_copy_bytes_per_s;
+                        nodes(count) + looking_up + writing
+                    }
+                    Work::Sort { keys, fetch } => {
+                        let deep = fetch.map_or(step.rows_in, |fetch| fetch as f64).max(2.0).log2();
+                        let comparing = step.rows_in * deep * keys as f64 / self.host_nodes_per_s;
+                        comparing + step.rows_out * step.row_bytes_out / self.host_copy_bytes_per_s
+                    }
                 };
                 work / cores + self.host_operator_s
             })
             .sum()
     }
 
-    /// Returns the seconds that `chain` takes on a device, copies both ways included.
-    pub fn device_seconds(&self, chain: &ChainSize) -> f64 {
-        self.device_cost(chain).total()
+    /// Returns the seconds that `tree` takes on a device, copies both ways included.
+    pub fn device_seconds(&self, tree: &TreeSize) -> f64 {
+        self.device_cost(tree).total()
     }
 
-    fn device_cost(&self, chain: &ChainSize) -> DeviceCost {
-        let bytes_in = chain.bytes_in();
-        let chunks =
-            if chain.resident { 1.0 } else { (bytes_in / chain.chunk_bytes.max(1.0)).ceil().max(1.0) };
-        let stages =
-            1 + chain.steps.iter().filter(|step| matches!(step.work, Work::Aggregate { .. })).count();
-        let mut kernels = bytes_in / self.device_bytes_per_s;
-        for step in &chain.steps {
-            let (nodes, grouped) = match step.work {
-                Work::Filter { nodes } | Work::Project { nodes } => (nodes, false),
-                Work::Aggregate { nodes, keys, aggregates } => (nodes + aggregates, keys > 0),
+    fn device_cost(&self, tree: &TreeSize) -> DeviceCost {
+        let chunks = if tree.is_resident() {
+            1.0
+        } else {
+            (tree.bytes_up() / tree.chunk_bytes.max(1.0)).ceil().max(1.0)
+        };
+        let mut kernels = tree.bytes_in() / self.device_bytes_per_s;
+        let (mut stages, mut launches) = (1, 3.0 * chunks);
+        for step in &tree.steps {
+            let evaluated = |nodes: usize| step.rows_in * nodes as f64 / self.device_nodes_per_s;
+            let written = step.rows_out * step.row_bytes_out / self.device_bytes_per_s;
+            kernels += match step.work {
+                Work::Filter { nodes } | Work::Project { nodes } => evaluated(nodes),
+                Work::Aggregate { nodes, keys, aggregates } => {
+                    stages += 1;
+                    launches += 8.0;
+                    let grouped = if keys > 0 { step.rows_in / self.device_groups_per_s } else { 0.0 };
+                    evaluated(nodes + aggregates) + grouped
+                }
+                Work::Join { nodes, keys: 0 } => {
+                    launches += 4.0;
+                    step.rows_built * step.rows_in * (nodes.max(1) as f64) / self.device_nodes_per_s
+                }
+                Work::Join { nodes, .. } => {
+                    // Every look-up is a random read or two.
+                    stages += 1;
+                    launches += 8.0;
+                    evaluated(nodes) + (step.rows_built + step.rows_in) / self.device_groups_per_s + written
+                }
+                Work::Sort { keys, .. } => {
+                    // Some eight passes of a read and a write a key, of words and row numbers.
+                    launches += 16.0;
+                    step.rows_in * keys as f64 * 8.0 * 24.0 / self.device_bytes_per_s + 2.0 * written
+                }
             };
-            kernels += step.rows_in * nodes as f64 / self.device_nodes_per_s;
-            if grouped {
-                kernels += step.rows_in / self.device_groups_per_s;
-            }
         }
-        kernels += chain.bytes_out() / self.device_bytes_per_s;
+        kernels += tree.bytes_out() / self.device_bytes_per_s;
         DeviceCost {
-            upload: if chain.resident {
-                0.0
-            } else {
-                bytes_in / self.upload_bytes_per_s.min(self.stage_bytes_per_s)
-            },
+            upload: tree.bytes_up() / self.upload_bytes_per_s.min(self.stage_bytes_per_s),
             kernels,
-            compile: if chain.compiled {
+            compile: if tree.compiled {
                 0.0
             } else {
-                (self.compile_s * stages as f64 - chain.missed_s).max(0.0)
+                (self.compile_s * stages as f64 - tree.missed_s).max(0.0)
             },
-            download: chain.bytes_out() / self.download_bytes_per_s,
-            fixed: chunks * (self.task_s + 3.0 * self.launch_s),
+            download: tree.bytes_out() / self.download_bytes_per_s,
+            fixed: (chunks + stages as f64) * self.task_s + launches * self.launch_s,
         }
     }
 
-    /// Returns the seconds that running `chain` on the CPU loses for want of kernels alone.
-    pub fn missed_seconds(&self, chain: &ChainSize, cores: usize) -> f64 {
-        let compiled = ChainSize { compiled: true, ..chain.clone() };
-        (self.host_seconds(chain, cores) - self.device_seconds(&compiled)).max(0.0)
+    /// Returns the seconds that running `tree` on the CPU loses for want of kernels alone.
+    pub fn missed_seconds(&self, tree: &TreeSize, cores: usize) -> f64 {
+        let compiled = TreeSize { compiled: true, ..tree.clone() };
+        (self.host_seconds(tree, cores) - self.device_seconds(&compiled)).max(0.0)
     }
 
-    /// Decides where `chain` runs under `placement`, with the reason in words.
-    pub fn decide(&self, placement: Placement, chain: &ChainSize, cores: usize) -> Decision {
-        let (cost, host_s) = (self.device_cost(chain), self.host_seconds(chain, cores));
+    /// Decides where `tree` runs under `placement`, with the reason in words.
+    pub fn decide(&self, placement: Placement, tree: &TreeSize, cores: usize) -> Decision {
+        let (cost, host_s) = (self.device_cost(tree), self.host_seconds(tree, cores));
         let device_s = cost.total();
         let decision = |on_device, reason: String| Decision { on_device, host_s, device_s, reason };
         match placement {
             Placement::Device => decision(true, "swath.placement = device".into()),
             Placement::Host => decision(false, "swath.placement = host".into()),
             Placement::Auto if device_s < host_s => {
-                let input = if chain.resident {
+                let input = if tree.is_resident() {
                     "its input is in device memory".to_string()
                 } else {
                     format!(
                         "upload of {} takes {}",
-                        human_bytes(chain.bytes_in() as u64),
+                        human_bytes(tree.bytes_up() as u64),
                         Seconds(cost.upload)
                     )
                 };
@@ -259,8 +309,8 @@ impl CostModel {
             Placement::Auto => {
                 let parts = [
                     (cost.compile, "compiling its kernels".to_string()),
-                    (cost.upload, format!("upload of {}", human_bytes(chain.bytes_in() as u64))),
-                    (cost.download, format!("download of {}", human_bytes(chain.bytes_out() as u64))),
+                    (cost.upload, format!("upload of {}", human_bytes(tree.bytes_up() as u64))),
+                    (cost.download, format!("download of {}", human_bytes(tree.bytes_out() as u64))),
                     (cost.kernels, "its kernels".to_string()),
                     (cost.fixed, "starting its kernels".to_string()),
                 ];
@@ -294,23 +344,27 @@ impl fmt::Display for Seconds {
 mod tests {
     use super::*;
 
-    fn chain(rows: f64, resident: bool, compiled: bool) -> ChainSize {
-        ChainSize {
-            input: Estimate { rows, certainty: Certainty::Exact },
-            row_bytes_in: 30.0,
-            resident,
+    fn chain(rows: f64, resident: bool, compiled: bool) -> TreeSize {
+        TreeSize {
+            inputs: vec![InputSize {
+                rows: Estimate { rows, certainty: Certainty::Exact },
+                row_bytes: 30.0,
+                resident,
+            }],
             compiled,
             missed_s: 0.0,
             chunk_bytes: 64e6,
             steps: vec![
                 StepSize {
                     work: Work::Filter { nodes: 5 },
+                    rows_built: 0.0,
                     rows_in: rows,
                     rows_out: rows / 2.0,
                     row_bytes_out: 30.0,
                 },
                 StepSize {
                     work: Work::Aggregate { nodes: 6, keys: 2, aggregates: 8 },
+                    rows_built: 0.0,
                     rows_in: rows / 2.0,
                     rows_out: 4.0,
                     row_bytes_out: 100.0,

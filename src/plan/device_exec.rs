@@ -1,4 +1,4 @@
-//! The node that runs a chain on a device.
+//! The node that runs a tree of operators on a device.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,31 +17,31 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
 };
 
-use super::chain::{self, ChainStep, DevicePlan};
 use super::cost::{Decision, Seconds};
 use super::device_run::DeviceRun;
 use super::engine::Engine;
-use super::{only_input, to_plan_error};
+use super::stages::{self, DevicePlan};
+use super::to_plan_error;
+use super::tree::{Node, Tree};
 use crate::observe::FallbackReceipt;
 
-/// Runs a chain of filters, projections and aggregates on a device, over one input that it uploads or finds there.
+/// Runs a tree of operators on a device, over inputs that it uploads or finds there.
 ///
-/// It keeps the CPU plan that it replaced and can run that instead: on the rows of one chunk, where the chain gives
-/// each chunk's result at once, or on the whole input, where nothing has been given yet. So no row is ever given
+/// It keeps the CPU plan that it replaced and can run that instead: on the rows of one chunk, where the tree gives
+/// each chunk's result at once, or on the whole inputs, where nothing has been given yet. So no row is ever given
 /// twice.
 ///
 /// # Shape
-/// Any number of input partitions, merged in turn; one output partition.
+/// Any number of inputs, each of any number of partitions, merged in turn; one output partition.
 /// # Guarantee
-/// Order: input order for chains without aggregates, groups by first occurrence for aggregates; the same
-/// run after run if the input partitions are.
+/// Order: input order for filters and projections, groups by first occurrence for aggregates, the order of the side
+/// that looks up for joins; the same run after run if the input partitions are.
 #[derive(Debug)]
 pub struct DeviceExec {
     plan: Arc<DevicePlan>,
-    /// The operators of the chain, the first to run first.
-    steps: Arc<Vec<ChainStep>>,
-    input: Arc<dyn ExecutionPlan>,
-    /// The same chain as a CPU plan over `input`.
+    tree: Arc<Tree>,
+    inputs: Vec<Arc<dyn ExecutionPlan>>,
+    /// The same operators as a CPU plan over `inputs`.
     host: Arc<dyn ExecutionPlan>,
     decision: Decision,
     engine: Arc<Engine>,
@@ -71,20 +71,15 @@ impl Incidents {
 }
 
 impl DeviceExec {
-    /// Puts a device in the place of `host`, a chain over `input`.
-    pub fn new(
-        plan: DevicePlan,
-        steps: Vec<ChainStep>,
-        input: Arc<dyn ExecutionPlan>,
-        host: Arc<dyn ExecutionPlan>,
-        decision: Decision,
-        engine: Arc<Engine>,
-    ) -> Self {
-        let properties = Arc::new(properties(&plan, &input, &host));
+    /// Puts a device in the place of `tree`, which `plan` is compiled from.
+    pub fn new(plan: DevicePlan, tree: Tree, decision: Decision, engine: Arc<Engine>) -> Self {
+        let inputs = tree.leaves().into_iter().map(|leaf| leaf.plan.clone()).collect();
+        let host = tree.host().clone();
+        let properties = Arc::new(properties(&tree, &plan, &host));
         DeviceExec {
             plan: Arc::new(plan),
-            steps: Arc::new(steps),
-            input,
+            tree: Arc::new(tree),
+            inputs,
             host,
             decision,
             engine,
@@ -99,12 +94,12 @@ impl DeviceExec {
         self.plan.streams
     }
 
-    /// Returns the operators of the chain on one line each, the first to run first.
+    /// Returns the operators of the tree on one line each, inputs first.
     pub fn operators(&self) -> Vec<String> {
-        self.steps.iter().map(ChainStep::describe).collect()
+        self.tree.nodes().into_iter().map(Node::describe).collect()
     }
 
-    /// Returns why the chain runs on a device, and the estimated cost of both places.
+    /// Returns why the tree runs on a device, and the estimated cost of both places.
     pub fn decision(&self) -> &Decision {
         &self.decision
     }
@@ -125,14 +120,10 @@ impl DeviceExec {
     }
 }
 
-/// Rows come in one partition; they keep their order where there is one partition to merge and no aggregate.
-fn properties(
-    plan: &DevicePlan,
-    input: &Arc<dyn ExecutionPlan>,
-    host: &Arc<dyn ExecutionPlan>,
-) -> PlanProperties {
+/// Rows come in one partition; they keep an order where the tree does.
+fn properties(tree: &Tree, plan: &DevicePlan, host: &Arc<dyn ExecutionPlan>) -> PlanProperties {
     let mut equivalences = host.equivalence_properties().clone();
-    if !plan.streams || input.output_partitioning().partition_count() > 1 {
+    if !tree.keeps_order() {
         equivalences.clear_orderings();
         equivalences.clear_per_partition_constants();
     }
@@ -140,21 +131,18 @@ fn properties(
     PlanProperties::new(equivalences, Partitioning::UnknownPartitioning(1), emission, host.boundedness())
 }
 
-/// Answers `plan`, a line of operators down to `old`, over `new` instead.
+/// Answers `plan`, which lies on `old` plans, over `new` ones instead.
 pub fn rebase(
     plan: &Arc<dyn ExecutionPlan>,
-    old: &Arc<dyn ExecutionPlan>,
-    new: &Arc<dyn ExecutionPlan>,
+    old: &[Arc<dyn ExecutionPlan>],
+    new: &[Arc<dyn ExecutionPlan>],
 ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-    if Arc::ptr_eq(plan, old) {
-        return Ok(new.clone());
+    if let Some(place) = old.iter().position(|old| Arc::ptr_eq(plan, old)) {
+        return Ok(new[place].clone());
     }
-    match plan.children().as_slice() {
-        [child] => replace_children_if_necessary(plan.clone(), vec![rebase(child, old, new)?]),
-        _ => {
-            Err(DataFusionError::Internal(format!("{} does not lie on the device node's input", plan.name())))
-        }
-    }
+    let children: PlanResult<Vec<_>> =
+        plan.children().into_iter().map(|child| rebase(child, old, new)).collect();
+    replace_children_if_necessary(plan.clone(), children?)
 }
 
 impl DisplayAs for DeviceExec {
@@ -185,15 +173,16 @@ impl ExecutionPlan for DeviceExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
+        self.inputs.iter().collect()
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![self.plan.streams && self.input.output_partitioning().partition_count() == 1]
+        let alone = self.plan.streams && self.tree.keeps_order();
+        vec![alone; self.inputs.len()]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false]
+        vec![false; self.inputs.len()]
     }
 
     fn apply_expressions(
@@ -208,13 +197,20 @@ impl ExecutionPlan for DeviceExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let input = only_input(self.name(), children)?;
-        let host = rebase(&self.host, &self.input, &input)?;
-        let properties = Arc::new(properties(&self.plan, &input, &host));
+        if children.len() != self.inputs.len() {
+            return Err(DataFusionError::Internal(format!(
+                "DeviceExec has {} inputs, not {}",
+                self.inputs.len(),
+                children.len()
+            )));
+        }
+        let tree = self.tree.rebase(&self.inputs, &children)?;
+        let host = tree.host().clone();
+        let properties = Arc::new(properties(&tree, &self.plan, &host));
         Ok(Arc::new(DeviceExec {
             plan: self.plan.clone(),
-            steps: self.steps.clone(),
-            input,
+            tree: Arc::new(tree),
+            inputs: children,
             host,
             decision: self.decision.clone(),
             engine: self.engine.clone(),
@@ -241,13 +237,16 @@ impl ExecutionPlan for DeviceExec {
                 partition + 1
             )));
         }
-        let plan = match self.steps.iter().any(|step| step.pending) {
-            true => Arc::new(chain::resolve(&self.input.schema(), &self.steps).map_err(to_plan_error)?),
+        let plan = match self.tree.nodes().iter().any(|node| node.pending) {
+            true => {
+                let resolved = self.tree.resolve().and_then(|tree| stages::compile(&tree));
+                Arc::new(resolved.map_err(to_plan_error)?)
+            }
             false => self.plan.clone(),
         };
         let run = DeviceRun::new(
             plan,
-            self.input.clone(),
+            self.inputs.clone(),
             self.host.clone(),
             self.engine.clone(),
             context,

@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -24,10 +24,11 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
-use super::chain::DevicePlan;
 use super::device_exec::{Incidents, rebase};
 use super::engine::{Engine, SwathOptions};
 use super::feed::{BATCHES_AHEAD, Feed, Feeds, choose, join, split, stage};
+use super::stages::{DevicePlan, LeafPlan};
+use super::tier_metrics::TierMetrics;
 use super::to_plan_error;
 use crate::column::{DeviceChunk, StagedChunk};
 use crate::config::Fallback;
@@ -36,28 +37,28 @@ use crate::operators::Execution;
 use crate::worker::{CancelToken, Task, TaskStats, Worker};
 
 /// Rows of the smallest chunk: where this many do not fit a device's memory, fewer will not help.
-const CHUNK_ROWS_MIN: usize = 8192;
+pub(super) const CHUNK_ROWS_MIN: usize = 8192;
 
 /// Sends results on; closed when nobody wants them any more.
 type Output = mpsc::Sender<PlanResult<RecordBatch>>;
 
 /// One execution of a device node.
 pub struct DeviceRun {
-    plan: Arc<DevicePlan>,
-    input: Arc<dyn ExecutionPlan>,
+    pub(super) plan: Arc<DevicePlan>,
+    inputs: Vec<Arc<dyn ExecutionPlan>>,
     host: Arc<dyn ExecutionPlan>,
     engine: Arc<Engine>,
-    worker: Worker,
+    pub(super) worker: Worker,
     context: Arc<TaskContext>,
     options: SwathOptions,
-    metrics: RunMetrics,
+    pub(super) metrics: RunMetrics,
     incidents: Incidents,
-    cancel: CancelOnDrop,
+    pub(super) cancel: CancelOnDrop,
 }
 
 /// Cancels the work on the device when the stream is dropped.
 #[derive(Default)]
-struct CancelOnDrop(CancelToken);
+pub(super) struct CancelOnDrop(pub(super) CancelToken);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -67,8 +68,8 @@ impl Drop for CancelOnDrop {
 
 /// Counts that the receipt is made of.
 #[derive(Clone)]
-struct RunMetrics {
-    rows_in: Count,
+pub(super) struct RunMetrics {
+    pub(super) rows_in: Count,
     rows_out: Count,
     bytes_up: Count,
     bytes_down: Count,
@@ -80,6 +81,7 @@ struct RunMetrics {
     upload_time: Time,
     download_time: Time,
     device_elapsed: Time,
+    tiers: TierMetrics,
 }
 
 impl RunMetrics {
@@ -99,10 +101,11 @@ impl RunMetrics {
             upload_time: time("upload_time"),
             download_time: time("download_time"),
             device_elapsed: time("device_elapsed"),
+            tiers: TierMetrics::new(metrics),
         }
     }
 
-    fn add(&self, stats: &TaskStats) {
+    pub(super) fn add(&self, stats: &TaskStats) {
         self.bytes_up.add(stats.bytes_up as usize);
         self.bytes_down.add(stats.bytes_down as usize);
         self.kernels_launched.add(stats.kernels_launched as usize);
@@ -112,14 +115,8 @@ impl RunMetrics {
         self.kernel_time.add_duration(stats.kernel_time);
         self.upload_time.add_duration(stats.upload_time);
         self.download_time.add_duration(stats.download_time);
+        self.tiers.add(stats);
     }
-}
-
-/// What a device made, or why not, with the state that survives a failure.
-struct Attempt<T> {
-    state: T,
-    outcome: Result<()>,
-    stats: TaskStats,
 }
 
 impl DeviceRun {
@@ -129,7 +126,7 @@ impl DeviceRun {
     /// Where there is no device.
     pub fn new(
         plan: Arc<DevicePlan>,
-        input: Arc<dyn ExecutionPlan>,
+        inputs: Vec<Arc<dyn ExecutionPlan>>,
         host: Arc<dyn ExecutionPlan>,
         engine: Arc<Engine>,
         context: Arc<TaskContext>,
@@ -143,7 +140,7 @@ impl DeviceRun {
         let options = SwathOptions::of(context.session_config().options());
         Ok(DeviceRun {
             plan,
-            input,
+            inputs,
             host,
             engine,
             worker,
@@ -186,7 +183,10 @@ impl DeviceRun {
 
     /// Each chunk on its own: what fails for one chunk is done again for that chunk alone.
     async fn drive_streaming(&self, output: &Output) -> PlanResult<()> {
-        let mut feeds = self.feeds(&self.input).await?;
+        let [input] = self.inputs.as_slice() else {
+            return Err(to_plan_error(Error::bug("one pass over several inputs")));
+        };
+        let mut feeds = self.feeds(0, input).await?;
         let (mut given, mut reloaded) = (false, false);
         while let Some(feed) = feeds.next().await {
             let batches = match feed {
@@ -196,7 +196,7 @@ impl DeviceRun {
                     // only where no row was given yet.
                     Err(Failure::Device(error)) if error.is_device_fault() && !given && !reloaded => {
                         reloaded = true;
-                        feeds = self.feeds(&self.input).await?;
+                        feeds = self.feeds(0, input).await?;
                         continue;
                     }
                     made => made.map_err(Failure::into_plan_error)?,
@@ -229,14 +229,14 @@ impl DeviceRun {
         while let Some((batches, staged)) = waiting.pop() {
             let staged = match staged {
                 Some(staged) => staged,
-                None => self.stage(&batches).await,
+                None => self.stage(0, &batches).await,
             };
             let mut outcome = match staged {
                 Ok(staged) => self.materialize(staged).await,
                 Err(error) => Err(error),
             };
             if outcome.as_ref().is_err_and(Error::is_device_fault) {
-                outcome = match self.stage(&batches).await {
+                outcome = match self.stage(0, &batches).await {
                     Ok(staged) => self.materialize(staged).await,
                     Err(error) => Err(error),
                 };
@@ -283,7 +283,8 @@ impl DeviceRun {
         let made = self
             .worker
             .run("materialize", self.cancel.0.clone(), move |task| {
-                let chunk = Arc::new(choose(&chunk, &plan.read, &plan.input)?);
+                let leaf = &plan.leaves[0];
+                let chunk = Arc::new(choose(&chunk, &leaf.read, &leaf.input)?);
                 let batches = materialize_chunk(task, &plan, chunk)?;
                 Ok((batches, task.stats()))
             })
@@ -299,19 +300,23 @@ impl DeviceRun {
                 // and which the CPU can take.
                 let fetch = move |task: &mut Task<'_>| task.download(&whole);
                 let batches = vec![self.worker.run("fetch", self.cancel.0.clone(), fetch).await?];
-                let staged = if error.is_unsupported() { Err(error) } else { self.stage(&batches).await };
+                let staged = if error.is_unsupported() { Err(error) } else { self.stage(0, &batches).await };
                 self.host_chunk(batches, staged).await.map_err(Failure::Input)
             }
             Err(error) => Err(Failure::Device(error)),
         }
     }
 
-    /// The whole input, then the result. Nothing is given before the end, so that all of it can be done again.
+    /// All inputs, then the result. Nothing is given before the end, so that all of it can be done again.
     async fn drive_blocking(&self, output: &Output) -> PlanResult<()> {
-        let mut outcome = self.aggregate(&self.input).await;
+        let mut outcome = self.run_stages(&self.inputs).await;
         if matches!(&outcome, Err(Failure::Device(error)) if error.is_device_fault()) {
-            let again = reset_plan_states(self.input.clone())?;
-            outcome = self.aggregate(&again).await;
+            let again = self
+                .inputs
+                .iter()
+                .map(|input| reset_plan_states(input.clone()))
+                .collect::<PlanResult<Vec<_>>>()?;
+            outcome = self.run_stages(&again).await;
         }
         match outcome {
             Ok(batches) => {
@@ -331,173 +336,20 @@ impl DeviceRun {
         }
     }
 
-    async fn aggregate(&self, input: &Arc<dyn ExecutionPlan>) -> Result<Vec<RecordBatch>, Failure> {
-        let mut feeds = self.feeds(input).await.map_err(Failure::Input)?;
-        let mut execution = Execution::new(self.plan.stages[0].clone());
-        let mut resident = vec![];
-        while let Some(feed) = feeds.next().await {
-            match feed {
-                Feed::Failed(error) => return Err(Failure::Input(error)),
-                Feed::Resident { chunk } => {
-                    self.metrics.rows_in.add(chunk.rows);
-                    resident.push(Arc::new(choose(&chunk, &self.plan.read, &self.plan.input)?));
-                }
-                Feed::Staged { batches, staged } => {
-                    let staged = join(staged).await?;
-                    self.metrics.rows_in.add(batches.iter().map(RecordBatch::num_rows).sum());
-                    execution = self.push_host(execution, batches, staged).await?;
-                }
-            }
-        }
-        match self.finish(execution, resident.clone(), false).await {
-            // Chunk by chunk, what the groups take is all that is added to what is resident anyway.
-            Err(error) if error.is_out_of_memory() && resident.len() > 1 => {
-                let execution = Execution::new(self.plan.stages[0].clone());
-                Ok(self.finish(execution, resident, true).await?)
-            }
-            outcome => Ok(outcome?),
-        }
+    /// Stages rows of leaf `number`.
+    pub(super) async fn stage(&self, number: usize, batches: &[RecordBatch]) -> Result<Vec<StagedChunk>> {
+        join(stage(&self.leaf(number), batches, &self.worker.pinned_pool().clone())).await
     }
 
-    /// Adds `resident` chunks to an aggregate, folding each at once if `fold`, ends it, and runs the stages behind.
-    async fn finish(
-        &self,
-        mut execution: Execution,
-        resident: Vec<Arc<DeviceChunk>>,
-        fold: bool,
-    ) -> Result<Vec<RecordBatch>> {
-        let plan = self.plan.clone();
-        let (batches, stats) = self
-            .worker
-            .run("aggregate", self.cancel.0.clone(), move |task| {
-                for chunk in resident {
-                    push(task, &mut execution, chunk)?;
-                    if fold {
-                        execution.relieve(task)?;
-                    }
-                }
-                let mut chunks = execution.finish(task)?;
-                for stage in &plan.stages[1..] {
-                    let mut execution = Execution::new(stage.clone());
-                    let mut made = vec![];
-                    for chunk in chunks {
-                        made.extend(execution.push(task, Arc::new(chunk))?);
-                    }
-                    made.extend(execution.finish(task)?);
-                    chunks = made;
-                }
-                let batches = chunks
-                    .iter()
-                    .map(|chunk| task.download(chunk).and_then(|batch| plan.finish(batch)))
-                    .collect::<Result<Vec<_>>>()?;
-                Ok((batches, task.stats()))
-            })
-            .await?;
-        self.metrics.add(&stats);
-        Ok(batches)
-    }
-
-    /// Adds host rows to an aggregate. Where memory runs out, the aggregate first lets its input go, then the rows
-    /// come in halves.
-    async fn push_host(
-        &self,
-        mut execution: Execution,
-        batches: Vec<RecordBatch>,
-        staged: Vec<StagedChunk>,
-    ) -> Result<Execution> {
-        let held_bytes_max = self.worker.memory_limit() / 2;
-        let mut waiting = vec![(batches, Some(staged), true)];
-        while let Some((batches, staged, may_relieve)) = waiting.pop() {
-            let staged = match staged {
-                Some(staged) => staged,
-                None => self.stage(&batches).await?,
-            };
-            let attempt = self
-                .on_worker(execution, move |task, execution| {
-                    // Everything goes up before anything is added: a failure up to there leaves the state as it was.
-                    let chunks =
-                        staged.into_iter().map(|staged| task.upload(staged)).collect::<Result<Vec<_>>>()?;
-                    for chunk in chunks {
-                        push(task, execution, Arc::new(chunk))?;
-                    }
-                    // The table of groups needs room too: do not wait until there is none. Where there is none, the
-                    // rows are held, and the next chunk makes do.
-                    if task.free_bytes() < held_bytes_max
-                        && let Err(error) = execution.relieve(task)
-                        && !error.is_out_of_memory()
-                    {
-                        return Err(error);
-                    }
-                    Ok(())
-                })
-                .await?;
-            execution = attempt.state;
-            match attempt.outcome {
-                Ok(()) => {}
-                Err(error) if error.is_out_of_memory() => {
-                    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-                    let mut relieved = false;
-                    if may_relieve {
-                        (execution, relieved) = self.relieve(execution).await?;
-                    }
-                    if relieved {
-                        waiting.push((batches, None, false));
-                    } else if rows > CHUNK_ROWS_MIN {
-                        let (head, tail) = split(&batches, rows / 2);
-                        waiting.push((tail, None, true));
-                        waiting.push((head, None, true));
-                    } else {
-                        return Err(error);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(execution)
-    }
-
-    /// Lets an aggregate fold the input that it holds; answers whether that freed anything.
-    async fn relieve(&self, execution: Execution) -> Result<(Execution, bool)> {
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let attempt = self
-            .on_worker(execution, move |task, execution| {
-                let relieved = execution.relieve(task)?;
-                // The receiver outlives the task.
-                let _ = sender.send(relieved);
-                Ok(())
-            })
-            .await?;
-        match attempt.outcome {
-            // What was held is still held.
-            Err(error) if error.is_out_of_memory() => Ok((attempt.state, false)),
-            outcome => outcome.map(|()| (attempt.state, receiver.try_recv().unwrap_or(false))),
-        }
-    }
-
-    /// Runs `work` on `execution`, which survives a failure that is not the device's.
-    async fn on_worker(
-        &self,
-        mut execution: Execution,
-        work: impl FnOnce(&mut Task<'_>, &mut Execution) -> Result<()> + Send + 'static,
-    ) -> Result<Attempt<Execution>> {
-        let attempt = self
-            .worker
-            .run("aggregate", self.cancel.0.clone(), move |task| {
-                let outcome = work(task, &mut execution);
-                Ok(Attempt { state: execution, outcome, stats: task.stats() })
-            })
-            .await?;
-        self.metrics.add(&attempt.stats);
-        Ok(attempt)
-    }
-
-    async fn stage(&self, batches: &[RecordBatch]) -> Result<Vec<StagedChunk>> {
-        join(stage(&self.plan, batches, &self.worker.pinned_pool().clone())).await
-    }
-
-    async fn feeds(&self, input: &Arc<dyn ExecutionPlan>) -> PlanResult<Feeds> {
+    /// Opens leaf `number`.
+    pub(super) async fn feeds(&self, number: usize, input: &Arc<dyn ExecutionPlan>) -> PlanResult<Feeds> {
         let chunk_bytes = self.options.chunk_bytes_target.max(1);
-        Feeds::open(&self.plan, input, &self.worker, &self.context, chunk_bytes, &self.cancel.0).await
+        let leaf = self.leaf(number);
+        Feeds::open(&leaf, input, &self.worker, &self.context, chunk_bytes, &self.cancel.0).await
+    }
+
+    fn leaf(&self, number: usize) -> Arc<LeafPlan> {
+        Arc::new(self.plan.leaves[number].clone())
     }
 
     /// Notes that the work goes to the CPU, or fails where that is not wanted.
@@ -515,8 +367,8 @@ impl DeviceRun {
     /// Runs the CPU plan on `batches` alone.
     async fn run_on_host(&self, batches: Vec<RecordBatch>) -> PlanResult<Vec<RecordBatch>> {
         let source: Arc<dyn ExecutionPlan> =
-            MemorySourceConfig::try_new_exec(&[batches], self.input.schema(), None)?;
-        let host = rebase(&self.host, &self.input, &source)?;
+            MemorySourceConfig::try_new_exec(&[batches], self.inputs[0].schema(), None)?;
+        let host = rebase(&self.host, &self.inputs[..1], &[source])?;
         let mut results = vec![];
         for mut stream in execute_stream_partitioned(host, self.context.clone())? {
             while let Some(batch) = stream.next().await {
@@ -557,7 +409,7 @@ impl DeviceRun {
 }
 
 /// Why a device did not come to its end.
-enum Failure {
+pub(super) enum Failure {
     /// The input failed, or falling back did: doing it again elsewhere would fail again.
     Input(DataFusionError),
     /// The device did not do it.
@@ -584,28 +436,18 @@ fn materialize_chunk(
     plan: &DevicePlan,
     chunk: Arc<DeviceChunk>,
 ) -> Result<Vec<RecordBatch>> {
-    let mut execution = Execution::new(plan.stages[0].clone());
+    let compiled = plan.pipelines().next().ok_or_else(|| Error::bug("one pass without a pipeline"))?;
+    let mut execution = Execution::new(compiled.clone(), vec![])?;
     let mut chunks = execution.push(task, chunk)?;
     chunks.extend(execution.finish(task)?);
-    chunks.iter().map(|chunk| task.download(chunk).and_then(|batch| plan.finish(batch))).collect()
-}
-
-fn push(task: &mut Task<'_>, execution: &mut Execution, chunk: Arc<DeviceChunk>) -> Result<()> {
-    match execution.push(task, chunk)?.is_empty() {
-        true => Ok(()),
-        false => Err(Error::bug("an aggregate gave rows before its end")),
-    }
+    chunks.iter().map(|chunk| plan.download(task, chunk)).collect()
 }
 
 impl DevicePlan {
-    /// Makes the node's batch of the last stage's.
-    fn finish(&self, batch: RecordBatch) -> Result<RecordBatch> {
-        let columns = match &self.output {
-            Some(chosen) => chosen.iter().map(|&index| batch.column(index).clone()).collect(),
-            None => batch.columns().to_vec(),
-        };
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-            .map_err(|error| Error::bug(format!("a device's result is not of the plan's schema: {error}")))
+    /// Makes a batch of the node's result of a chunk that the last stage left.
+    pub(super) fn download(&self, task: &mut Task<'_>, chunk: &DeviceChunk) -> Result<RecordBatch> {
+        let all: Vec<usize> = (0..chunk.columns.len()).collect();
+        let chosen = choose(chunk, self.output.as_deref().unwrap_or(&all), &self.schema)?;
+        task.download(&chosen)
     }
 }

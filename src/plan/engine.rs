@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
@@ -11,9 +12,9 @@ use datafusion::error::Result as PlanResult;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionConfig;
 
-use super::chain::DevicePlan;
 use super::placement::PlacementRule;
 use super::scan_projection::ScanProjection;
+use super::stages::DevicePlan;
 use super::to_plan_error;
 use crate::config::{Config, Fallback, Placement};
 use crate::device::{self, KernelSource};
@@ -86,7 +87,7 @@ impl Engine {
     /// Whether the kernels of `plan` are compiled: they ran before in this process, or another kept them on disk.
     pub fn is_compiled(&self, plan: &DevicePlan) -> bool {
         // The look on disk does not hold the lock.
-        plan.stages.iter().all(|stage| self.has_run(stage) || self.is_kept(stage))
+        plan.pipelines().all(|stage| self.has_run(stage) || self.is_kept(stage))
     }
 
     fn has_run(&self, stage: &CompiledPipeline) -> bool {
@@ -102,7 +103,7 @@ impl Engine {
     /// Returns the seconds lost so far for want of the kernels of `plan`.
     pub fn missed_seconds(&self, plan: &DevicePlan) -> f64 {
         let kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
-        match plan.stages.first().and_then(|stage| kernels.get(&source_hash(stage))) {
+        match plan.pipelines().next().and_then(|stage| kernels.get(&source_hash(stage))) {
             Some(KernelHistory::Missed(seconds)) => *seconds,
             _ => 0.0,
         }
@@ -111,7 +112,7 @@ impl Engine {
     /// Adds to the seconds lost for want of the kernels of `plan`.
     pub fn miss(&self, plan: &DevicePlan, seconds: f64) {
         let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stage) = plan.stages.first()
+        if let Some(stage) = plan.pipelines().next()
             && let KernelHistory::Missed(total) =
                 kernels.entry(source_hash(stage)).or_insert(KernelHistory::Missed(0.0))
         {
@@ -122,7 +123,7 @@ impl Engine {
     /// Remembers that the kernels of `plan` are compiled.
     pub fn remember(&self, plan: &DevicePlan) {
         let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
-        kernels.extend(plan.stages.iter().map(|stage| (source_hash(stage), KernelHistory::Ran)));
+        kernels.extend(plan.pipelines().map(|stage| (source_hash(stage), KernelHistory::Ran)));
     }
 }
 
@@ -167,6 +168,15 @@ pub struct SwathOptions {
     /// Bytes of device memory that may be used per device; 0 means 90 % of what was free. Fixed when the session
     /// starts.
     pub device_memory_limit: u64,
+    /// Bytes that chunks without room on a device may take in pinned host memory; `None` is a quarter of what was
+    /// free. Fixed when the session starts, like the next three.
+    pub pinned_memory_limit: Option<u64>,
+    /// The same in pageable host memory.
+    pub pageable_memory_limit: Option<u64>,
+    /// The same on disk; `None` is no limit but the disk's own.
+    pub spill_disk_limit: Option<u64>,
+    /// The folder that chunks are written below; `None` is the system's temporary folder.
+    pub spill_dir: Option<PathBuf>,
 }
 
 impl Default for SwathOptions {
@@ -176,6 +186,10 @@ impl Default for SwathOptions {
             fallback: Fallback::default(),
             chunk_bytes_target: 64 << 20,
             device_memory_limit: 0,
+            pinned_memory_limit: None,
+            pageable_memory_limit: None,
+            spill_disk_limit: None,
+            spill_dir: None,
         }
     }
 }
@@ -208,11 +222,15 @@ impl ExtensionOptions for SwathOptions {
                     return Err(to_plan_error(Error::user(message)));
                 }
             },
-            "device_memory_limit" => {
-                return Err(to_plan_error(Error::user(
-                    "swath.device_memory_limit is fixed when the session starts: give --device-memory-limit to \
-                     `swath`, or set it in the Config",
-                )));
+            "device_memory_limit"
+            | "pinned_memory_limit"
+            | "pageable_memory_limit"
+            | "spill_disk_limit"
+            | "spill_dir" => {
+                return Err(to_plan_error(Error::user(format!(
+                    "swath.{key} is fixed when the session starts: give --{} to `swath`, or set it in the Config",
+                    key.replace('_', "-")
+                ))));
             }
             _ => return Err(to_plan_error(Error::user(format!("there is no option 'swath.{key}'")))),
         }
@@ -221,6 +239,7 @@ impl ExtensionOptions for SwathOptions {
 
     /// With the prefix, which is how `SHOW` looks for them.
     fn entries(&self) -> Vec<ConfigEntry> {
+        let limit = |bytes: Option<u64>| bytes.map_or("default".to_string(), |bytes| bytes.to_string());
         let entry = |key: &str, value: String, description| ConfigEntry {
             key: format!("swath.{key}"),
             value: Some(value),
@@ -243,6 +262,28 @@ impl ExtensionOptions for SwathOptions {
                 self.device_memory_limit.to_string(),
                 "Bytes of memory to use on each device; 0 means 90 % of what was free. Fixed for a session.",
             ),
+            entry(
+                "pinned_memory_limit",
+                limit(self.pinned_memory_limit),
+                "Bytes of pinned host memory for chunks without room on a device; a quarter of what was free by \
+                 default. Fixed for a session.",
+            ),
+            entry(
+                "pageable_memory_limit",
+                limit(self.pageable_memory_limit),
+                "Bytes of pageable host memory for chunks without room in pinned memory; a quarter of what was free \
+                 by default. Fixed for a session.",
+            ),
+            entry(
+                "spill_disk_limit",
+                limit(self.spill_disk_limit),
+                "Bytes on disk for chunks without room in memory; no limit by default. Fixed for a session.",
+            ),
+            entry(
+                "spill_dir",
+                self.spill_dir.clone().unwrap_or_else(std::env::temp_dir).display().to_string(),
+                "The folder that chunks without room in memory are written below. Fixed for a session.",
+            ),
         ]
     }
 }
@@ -256,6 +297,10 @@ impl SwathOptions {
             options.chunk_bytes_target = bytes;
         }
         options.device_memory_limit = config.device_memory_limit.unwrap_or(0);
+        options.pinned_memory_limit = config.pinned_memory_limit;
+        options.pageable_memory_limit = config.pageable_memory_limit;
+        options.spill_disk_limit = config.spill_disk_limit;
+        options.spill_dir = config.spill_dir.clone();
         options
     }
 

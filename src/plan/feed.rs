@@ -13,8 +13,8 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
-use super::chain::DevicePlan;
 use super::resident::resident_scan;
+use super::stages::LeafPlan;
 use super::to_plan_error;
 use crate::column::{DeviceChunk, DeviceTable, StagedChunk};
 use crate::error::{Error, Result};
@@ -45,13 +45,13 @@ pub enum Feeds {
 }
 
 impl Feeds {
-    /// Opens `input` for `plan`: the table in device memory where it is the scan of one, else a gathering of its
+    /// Opens `input`, of which `leaf` is read: the table in device memory where it is the scan of one, else a gathering of its
     /// batches into chunks of about `chunk_bytes`.
     ///
     /// # Errors
     /// Those of starting the input.
     pub async fn open(
-        plan: &Arc<DevicePlan>,
+        leaf: &Arc<LeafPlan>,
         input: &Arc<dyn ExecutionPlan>,
         worker: &Worker,
         context: &Arc<TaskContext>,
@@ -72,7 +72,7 @@ impl Feeds {
         let streams: Vec<_> = (0..input.output_partitioning().partition_count())
             .map(|partition| input.execute(partition, context.clone()))
             .collect::<PlanResult<_>>()?;
-        let gather = Gather { plan: plan.clone(), pool: worker.pinned_pool().clone(), chunk_bytes, sender };
+        let gather = Gather { leaf: leaf.clone(), pool: worker.pinned_pool().clone(), chunk_bytes, sender };
         Ok(Feeds::Host { receiver, _gathering: SpawnedTask::spawn(gather.run(streams)) })
     }
 
@@ -125,7 +125,7 @@ impl InTurn {
 
 /// Cuts the batches of all partitions into chunks.
 struct Gather {
-    plan: Arc<DevicePlan>,
+    leaf: Arc<LeafPlan>,
     pool: PinnedPool,
     chunk_bytes: usize,
     sender: mpsc::Sender<Feed>,
@@ -144,7 +144,7 @@ impl Gather {
         let mut input = InTurn::new(streams);
         while let Some(batch) = input.next().await {
             let batch = batch?;
-            bytes += self.plan.read.iter().map(|&index| host_bytes(batch.column(index))).sum::<usize>();
+            bytes += self.leaf.read.iter().map(|&index| host_bytes(batch.column(index))).sum::<usize>();
             batches.push(batch);
             if bytes >= self.chunk_bytes {
                 if self.forward(std::mem::take(&mut batches)).await.is_err() {
@@ -161,21 +161,21 @@ impl Gather {
     }
 
     async fn forward(&self, batches: Vec<RecordBatch>) -> Result<(), mpsc::error::SendError<Feed>> {
-        let staged = stage(&self.plan, &batches, &self.pool);
+        let staged = stage(&self.leaf, &batches, &self.pool);
         self.sender.send(Feed::Staged { batches, staged }).await
     }
 }
 
-/// Begins to stage the columns of `batches` that `plan` reads.
+/// Begins to stage the columns of `batches` that are read.
 pub fn stage(
-    plan: &Arc<DevicePlan>,
+    leaf: &Arc<LeafPlan>,
     batches: &[RecordBatch],
     pool: &PinnedPool,
 ) -> SpawnedTask<Result<Vec<StagedChunk>>> {
-    let (plan, batches, pool) = (plan.clone(), batches.to_vec(), pool.clone());
+    let (leaf, batches, pool) = (leaf.clone(), batches.to_vec(), pool.clone());
     SpawnedTask::spawn_blocking(move || {
-        let narrow = batches.iter().map(|batch| narrow(batch, &plan)).collect::<Result<Vec<_>>>()?;
-        StagedChunk::stage_all(&plan.input, &narrow, pieces(&narrow), &pool)
+        let narrow = batches.iter().map(|batch| narrow(batch, &leaf)).collect::<Result<Vec<_>>>()?;
+        StagedChunk::stage_all(&leaf.input, &narrow, pieces(&narrow), &pool)
     })
 }
 
@@ -190,10 +190,10 @@ fn pieces(batches: &[RecordBatch]) -> usize {
     (rows / PIECE_ROWS_MIN).clamp(1, PIECES)
 }
 
-fn narrow(batch: &RecordBatch, plan: &DevicePlan) -> Result<RecordBatch> {
-    let columns = plan.read.iter().map(|&index| batch.column(index).clone()).collect();
+fn narrow(batch: &RecordBatch, leaf: &LeafPlan) -> Result<RecordBatch> {
+    let columns = leaf.read.iter().map(|&index| batch.column(index).clone()).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(plan.input.clone(), columns, &options)
+    RecordBatch::try_new_with_options(leaf.input.clone(), columns, &options)
         .map_err(|error| Error::bug(format!("an input batch is not of the input's schema: {error}")))
 }
 

@@ -1,58 +1,50 @@
-//! Finds the chains of a plan and replaces those that a device takes.
+//! Finds the trees of a plan's operators that a device can take, and replaces those that it takes.
 //!
-//! One walk, from the leaves up. An operator that a device can do opens a chain over its input or extends the one
-//! below it; anything else closes the chains of its inputs, which is where cost decides. What stays on the CPU is the
-//! plan as it came.
+//! One walk, from the leaves up. An operator that a device can do opens a tree over its inputs or grows those below it
+//! together; anything else closes the trees of its inputs, which is where cost decides: a tree that the CPU does sooner
+//! loses its root, and its branches are decided on by themselves. What stays on the CPU is the plan as it came.
 //!
 //! # What a device node keeps of the subtree it replaces
 //!
 //! It has one partition. Where the subtree was partitioned by keys and something above counts on that (the two sides
 //! of a partitioned join), an exchange by the same keys is put on top; where an operator above gains from several
-//! partitions, a round-robin exchange. Row order is kept by chains without aggregates over one partition; a chain
-//! whose order is counted on above and would be lost stays on the CPU.
+//! partitions, a round-robin exchange. Row order is kept by filters and projections over one partition, and by sorts; a
+//! tree whose order is counted on above and would be lost stays on the CPU.
 //!
 //! # What counts as a fallback
 //!
 //! Under `swath.placement = device`: a filter, projection, aggregate, join, window, sort or any other operator that
-//! stays on the CPU because it has no device form. Not: reading and decoding, exchanges, unions, limits and the final
-//! result, which are the host's part; choosing and renaming columns, which moves nothing; and sorts of an aggregate's
-//! result or of at most [`SMALL_SORT_ROWS`] rows, which cost less than a launch would save. Under `auto`, staying on
-//! the CPU is a choice and no fallback.
+//! stays on the CPU because it has no device form. Not: reading and decoding, exchanges, unions and limits of what the
+//! host makes, and the final result, which are the host's part; and choosing and renaming columns, which moves nothing.
+//! Under `auto`, staying on the CPU is a choice and no fallback.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::physical_expr::{Distribution, Partitioning};
-use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
-use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
-use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
-use datafusion::physical_plan::sorts::partial_sort::PartialSortExec;
-use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 use super::aggregate::fuse;
-use super::chain::{self, ChainStep, Step, ends_in_partial, row_bytes, translate_step};
 use super::cost::{
-    Certainty, ChainSize, CostModel, Decision, Estimate, GROUPS_SHARE_GUESS, ROWS_GUESS, StepSize,
+    Certainty, CostModel, Decision, Estimate, GROUPS_SHARE_GUESS, InputSize, ROWS_GUESS, StepSize, TreeSize,
 };
-use super::device_exec::DeviceExec;
+use super::device_exec::{DeviceExec, rebase};
 use super::engine::{Engine, SwathOptions};
 use super::resident::{ResidentScanExec, resident_scan};
 use super::scan_projection;
+use super::stages::{self, DevicePlan, row_bytes};
+use super::tree::{Fragment, Leaf, Node, Operator, Tree, translate_node};
 use crate::config::Placement;
 use crate::error::{Error, Result};
 use crate::observe::FallbackReceipt;
-
-/// Sorts of at most this many rows stay on the CPU even under `swath.placement = device`.
-pub const SMALL_SORT_ROWS: f64 = 1048576.0;
 
 /// Rows from which an operator above a device node gains from several partitions.
 const FAN_OUT_ROWS: f64 = 100_000.0;
@@ -153,32 +145,10 @@ impl Need {
     }
 }
 
-/// A chain that may still grow.
-#[derive(Debug)]
-struct Chain {
-    /// What feeds it; stays as it is.
-    leaf: Arc<dyn ExecutionPlan>,
-    steps: Vec<ChainStep>,
-    /// Exchanges above the last step, the innermost first. They vanish if a step follows.
-    exchanges: Vec<Arc<dyn ExecutionPlan>>,
-    input: Estimate,
-}
-
-impl Chain {
-    /// Returns the CPU plan of the whole chain.
-    fn host(&self) -> &Arc<dyn ExecutionPlan> {
-        let last_step = self.steps.last().map_or(&self.leaf, |step| &step.host);
-        self.exchanges.last().unwrap_or(last_step)
-    }
-
-    fn rows_out(&self) -> f64 {
-        self.steps.last().map_or(self.input.rows, |step| step.size.rows_out)
-    }
-}
-
 enum Visited {
     Plan(Arc<dyn ExecutionPlan>),
-    Open(Chain),
+    /// A tree that may still grow.
+    Open(Fragment),
 }
 
 struct Lowering<'a> {
@@ -202,147 +172,166 @@ impl Lowering<'_> {
         }
         if is_exchange(node) {
             return match self.visit(only_child(node)?, Need::of_child(node, need, 0))? {
-                Visited::Open(mut chain) => {
-                    let exchange = replace_children_if_necessary(node.clone(), vec![chain.host().clone()])?;
-                    chain.exchanges.push(exchange);
-                    Ok(Visited::Open(chain))
+                Visited::Open(mut fragment) => {
+                    let exchange =
+                        replace_children_if_necessary(node.clone(), vec![fragment.host().clone()])?;
+                    fragment.exchanges.push(exchange);
+                    Ok(Visited::Open(fragment))
                 }
                 Visited::Plan(child) => {
                     Ok(Visited::Plan(replace_children_if_necessary(node.clone(), vec![child])?))
                 }
             };
         }
-        if let Some(translated) = translate_step(node) {
-            let child_need = Need::of_child(node, need, 0);
-            let input = only_child(node)?.schema();
-            let child = self.visit(only_child(node)?, child_need)?;
-            return match translated.and_then(|(step, pending)| step.check(&input).map(|()| (step, pending))) {
-                Ok((step, pending)) => self.extend(node, step, pending, child).map(Visited::Open),
-                Err(error) => {
-                    let child = self.close(child, child_need)?;
-                    let host = replace_children_if_necessary(node.clone(), vec![child])?;
-                    self.stays(&host, &error);
-                    Ok(Visited::Plan(host))
-                }
-            };
-        }
+        let translated = translate_node(node);
         let mut children = vec![];
         for (index, child) in node.children().into_iter().enumerate() {
             let need = Need::of_child(node, need, index);
-            let visited = self.visit(child, need)?;
-            children.push(self.close(visited, need)?);
+            children.push((self.visit(child, need)?, need));
         }
-        let host = replace_children_if_necessary(node.clone(), children)?;
-        self.note_host_operator(&host);
+        let any_open = children.iter().any(|(child, _)| matches!(child, Visited::Open(_)));
+        let reason = match translated {
+            // What only hands rows on is no reason to bring rows to a device.
+            Some(Ok((Operator::Limit { .. } | Operator::Union, _))) if !any_open => None,
+            Some(Ok((Operator::Sort { .. }, _))) if node.is::<SortPreservingMergeExec>() && !any_open => None,
+            Some(Ok((operator, pending))) => {
+                let schemas: Vec<_> = node.children().iter().map(|child| child.schema()).collect();
+                match operator.check(&schemas) {
+                    Ok(()) => {
+                        let children = children.into_iter().map(|(child, _)| child).collect();
+                        return self.extend(node, operator, pending, children).map(Visited::Open);
+                    }
+                    Err(error) => Some(error),
+                }
+            }
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        let mut closed = vec![];
+        for (child, need) in children {
+            closed.push(self.close(child, need)?);
+        }
+        let host = replace_children_if_necessary(node.clone(), closed)?;
+        match reason {
+            Some(error) => self.stays(&host, &error),
+            None => self.note_host_operator(&host),
+        }
         Ok(Visited::Plan(host))
     }
 
-    /// Puts `step`, which `node` became, on top of what its input became.
+    /// Puts `operator`, which `node` became, on top of what its inputs became.
     fn extend(
         &mut self,
         node: &Arc<dyn ExecutionPlan>,
-        mut step: Step,
+        mut operator: Operator,
         pending: bool,
-        child: Visited,
-    ) -> PlanResult<Chain> {
-        let mut chain = match child {
-            Visited::Open(chain) => chain,
-            Visited::Plan(child) => {
-                let mut leaf = &child;
-                let mut exchanges = vec![];
-                // A device merges all partitions of its input: exchanges right below a chain are of no use to it.
-                while is_exchange(leaf) {
-                    exchanges.insert(0, leaf.clone());
-                    leaf = only_child(leaf)?;
+        children: Vec<Visited>,
+    ) -> PlanResult<Fragment> {
+        let mut inputs: Vec<Fragment> = children
+            .into_iter()
+            .map(|child| match child {
+                Visited::Open(fragment) => Ok(fragment),
+                Visited::Plan(child) => self.leaf(child),
+            })
+            .collect::<PlanResult<_>>()?;
+        let hosts = inputs.iter().map(|input| input.host().clone()).collect();
+        let host = replace_children_if_necessary(node.clone(), hosts)?;
+        match (&mut operator, inputs.as_slice()) {
+            (Operator::Aggregate(merging), [Fragment { tree: Tree::Node(below), .. }]) => {
+                if let Some(whole) = below.partial().and_then(|partial| fuse(partial, merging)) {
+                    inputs = below.inputs.clone();
+                    operator = Operator::Aggregate(whole);
                 }
-                let input = self.estimate(leaf);
-                Chain { leaf: leaf.clone(), steps: vec![], exchanges, input }
             }
-        };
-        let host = replace_children_if_necessary(node.clone(), vec![chain.host().clone()])?;
-        if let (Step::Aggregate(merging), Some(partial)) = (&step, ends_in_partial(&chain.steps))
-            && let Some(whole) = fuse(partial, merging)
-        {
-            step = Step::Aggregate(whole);
-            chain.steps.pop();
+            // A merge of sorted partitions: a device has one.
+            (Operator::Sort { fetch, .. }, [input])
+                if node.is::<SortPreservingMergeExec>() && input.tree.keeps_order() =>
+            {
+                let Some(fetch) = *fetch else {
+                    let mut input = input.clone();
+                    input.exchanges.push(host);
+                    return Ok(input);
+                };
+                operator = Operator::Limit { skip: 0, fetch: Some(fetch) };
+            }
+            _ => {}
         }
-        let rows_in = chain.rows_out();
+        let rows = |index: usize| inputs.get(index).map_or(0.0, Fragment::rows_out);
+        let (rows_built, rows_in) = match &operator {
+            Operator::Join(_) => (rows(0), rows(1)),
+            Operator::Union => (0.0, inputs.iter().map(Fragment::rows_out).sum()),
+            _ => (0.0, rows(0)),
+        };
         let size = StepSize {
-            work: step.work(),
+            work: operator.work(),
+            rows_built,
             rows_in,
-            rows_out: self.rows_out(&step, &host, rows_in),
+            rows_out: self.rows_out(&operator, &host, rows_in),
             row_bytes_out: row_bytes(host.schema().fields()),
         };
-        chain.exchanges.clear();
-        chain.steps.push(ChainStep { step, pending, host, size });
-        Ok(chain)
+        let node = Node { operator, pending, host, size, inputs };
+        Ok(Fragment { tree: Tree::Node(Box::new(node)), exchanges: vec![] })
     }
 
-    /// Ends a chain: decides where it runs and answers its plan.
+    /// Makes an input of what the host makes.
+    fn leaf(&mut self, child: Arc<dyn ExecutionPlan>) -> PlanResult<Fragment> {
+        let mut plan = &child;
+        let mut exchanges = vec![];
+        // A device merges all partitions of its input: exchanges right below it are of no use to it.
+        while is_exchange(plan) {
+            exchanges.insert(0, plan.clone());
+            plan = only_child(plan)?;
+        }
+        let leaf = Leaf { plan: plan.clone(), rows: self.estimate(plan) };
+        Ok(Fragment { tree: Tree::Leaf(leaf), exchanges })
+    }
+
+    /// Ends a tree: decides where it runs and answers its plan.
     fn close(&mut self, visited: Visited, need: Need) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let mut chain = match visited {
-            Visited::Plan(plan) => return Ok(plan),
-            Visited::Open(chain) => chain,
+        match visited {
+            Visited::Plan(plan) => Ok(plan),
+            Visited::Open(fragment) => self.place(fragment, need),
+        }
+    }
+
+    fn place(&mut self, fragment: Fragment, need: Need) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        let Fragment { tree: Tree::Node(root), exchanges } = &fragment else {
+            return Ok(fragment.host().clone());
         };
-        if chain.steps.iter().all(|step| step.step.only_moves_columns())
-            || chain.leaf.is::<PlaceholderRowExec>()
-            || chain.leaf.is::<EmptyExec>()
+        let leaves = fragment.tree.leaves();
+        let empty = |leaf: &&Leaf| leaf.plan.is::<PlaceholderRowExec>() || leaf.plan.is::<EmptyExec>();
+        if fragment.tree.nodes().iter().all(|node| node.operator.only_moves_columns())
+            || leaves.iter().all(empty)
         {
-            return Ok(chain.host().clone());
+            return Ok(fragment.host().clone());
         }
-        if let Err(error) = fits_device(&chain, need) {
-            return Ok(self.keep_on_host(&chain, &error));
+        if self.is_worth_little(root) && exchanges.is_empty() {
+            let input = root.inputs.first().cloned();
+            let input =
+                input.ok_or_else(|| DataFusionError::Internal("an operator without inputs".into()))?;
+            let below = self.place(input.clone(), Need::of_child(&root.host, need, 0))?;
+            let host = rebase(&root.host, &[input.host().clone()], &[below])?;
+            let reason = format!("about {:.0} rows: not worth a kernel", root.size.rows_in.max(1.0));
+            self.note(&host, NodeNote { place: "host".into(), reason, ..NodeNote::default() });
+            return Ok(host);
         }
-        let whole = chain.host().clone();
-        // A few rows that come out of an aggregate are not worth a kernel of their own.
-        let mut on_top = vec![];
-        if self.options.placement == Placement::Auto && chain.exchanges.is_empty() {
-            while chain.steps.len() > 1
-                && chain.steps.iter().rev().skip(1).any(|step| matches!(step.step, Step::Aggregate(_)))
-                && chain.steps.last().is_some_and(|last| {
-                    !matches!(last.step, Step::Aggregate(_))
-                        && !last.step.only_moves_columns()
-                        && last.size.rows_in < FAN_OUT_ROWS
-                })
-            {
-                on_top.extend(chain.steps.pop());
-            }
+        if let Err(error) = fits_device(&fragment, need) {
+            return self.place_branches(&fragment, need, Err(&error));
         }
-        let plan = match chain::compile(&chain.leaf.schema(), &chain.steps) {
+        let plan = match stages::compile(&fragment.tree) {
             Ok(plan) => plan,
-            Err(error) => {
-                chain.steps.extend(on_top.into_iter().rev());
-                return Ok(self.keep_on_host(&chain, &error));
-            }
+            Err(error) => return self.place_branches(&fragment, need, Err(&error)),
         };
-        let size = ChainSize {
-            input: chain.input,
-            row_bytes_in: row_bytes(plan.input.fields()),
-            resident: resident_scan(&chain.leaf).is_some_and(|scan| scan.is_loaded()),
-            compiled: self.engine.is_compiled(&plan),
-            missed_s: self.engine.missed_seconds(&plan),
-            chunk_bytes: self.options.chunk_bytes_target as f64,
-            steps: chain.steps.iter().map(|step| step.size.clone()).collect(),
-        };
+        let size = self.size(&fragment.tree, &plan);
         let decision = self.model.decide(self.options.placement, &size, self.cores);
         if !decision.on_device {
             if !size.compiled {
                 self.engine.miss(&plan, self.model.missed_seconds(&size, self.cores));
             }
-            chain.steps.extend(on_top.into_iter().rev());
-            self.note_chain(&chain, &decision);
-            return Ok(whole);
+            return self.place_branches(&fragment, need, Ok(&decision));
         }
-        let rows_out = chain.rows_out();
-        let last = chain.steps.last().map(|step| step.host.clone()).unwrap_or_else(|| whole.clone());
-        let device: Arc<dyn ExecutionPlan> = Arc::new(DeviceExec::new(
-            plan,
-            chain.steps.clone(),
-            chain.leaf.clone(),
-            last,
-            decision.clone(),
-            self.engine.clone(),
-        ));
+        let device: Arc<dyn ExecutionPlan> =
+            Arc::new(DeviceExec::new(plan, fragment.tree.clone(), decision.clone(), self.engine.clone()));
         self.note(
             &device,
             NodeNote {
@@ -352,32 +341,82 @@ impl Lowering<'_> {
                 reason: decision.reason.clone(),
             },
         );
-        let mut top = device;
-        for step in on_top.iter().rev() {
-            let unary = replace_children_if_necessary(step.host.clone(), vec![top])?;
-            self.note(
-                &unary,
-                NodeNote {
-                    place: "host".into(),
-                    reason: format!("about {:.0} rows: not worth a kernel", step.size.rows_in.max(1.0)),
-                    ..NodeNote::default()
-                },
-            );
-            top = unary;
+        self.restore_partitions(device, &fragment, need)
+    }
+
+    /// Leaves the root of a tree on the CPU, by decision or because a device cannot do it, and places what is below.
+    fn place_branches(
+        &mut self,
+        fragment: &Fragment,
+        need: Need,
+        why: std::result::Result<&Decision, &Error>,
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        let Fragment { tree: Tree::Node(root), exchanges } = fragment else {
+            return Ok(fragment.host().clone());
+        };
+        let (mut old, mut new) = (vec![], vec![]);
+        for (index, input) in root.inputs.iter().enumerate() {
+            let need = Need::of_child(&root.host, need, index.min(root.host.children().len() - 1));
+            old.push(input.host().clone());
+            new.push(self.place(input.clone(), need)?);
         }
-        self.restore_partitions(top, &chain, &whole, need, rows_out)
+        let host = rebase(&root.host, &old, &new)?;
+        match why {
+            Ok(decision) => {
+                let (host_s, device_s) = (Some(decision.host_s), Some(decision.device_s));
+                let reason = decision.reason.clone();
+                self.note(&host, NodeNote { place: "host".into(), host_s, device_s, reason });
+            }
+            Err(error) if !root.operator.only_moves_columns() => self.stays(&host, error),
+            Err(_) => {}
+        }
+        match exchanges.last() {
+            Some(exchange) => rebase(exchange, &[root.host.clone()], &[host]),
+            None => Ok(host),
+        }
+    }
+
+    /// Whether an operator takes a few rows that come out of an aggregate: they are not worth a kernel of their own.
+    fn is_worth_little(&self, node: &Node) -> bool {
+        self.options.placement == Placement::Auto
+            && matches!(
+                node.operator,
+                Operator::Filter { .. }
+                    | Operator::Project { .. }
+                    | Operator::Sort { .. }
+                    | Operator::Limit { .. }
+            )
+            && !node.operator.only_moves_columns()
+            && node.size.rows_in < FAN_OUT_ROWS
+            && node.inputs.iter().any(|input| {
+                input.tree.nodes().iter().any(|below| matches!(below.operator, Operator::Aggregate(_)))
+            })
+    }
+
+    fn size(&self, tree: &Tree, plan: &DevicePlan) -> TreeSize {
+        let input = |(leaf, read): (&Leaf, &stages::LeafPlan)| InputSize {
+            rows: leaf.rows,
+            row_bytes: row_bytes(read.input.fields()),
+            resident: resident_scan(&leaf.plan).is_some_and(|scan| scan.is_loaded()),
+        };
+        TreeSize {
+            inputs: tree.leaves().into_iter().zip(&plan.leaves).map(input).collect(),
+            compiled: self.engine.is_compiled(plan),
+            missed_s: self.engine.missed_seconds(plan),
+            chunk_bytes: self.options.chunk_bytes_target as f64,
+            steps: tree.nodes().into_iter().map(|node| node.size.clone()).collect(),
+        }
     }
 
     /// Puts the exchanges back that something above counts on or gains from.
     fn restore_partitions(
         &mut self,
         mut plan: Arc<dyn ExecutionPlan>,
-        chain: &Chain,
-        whole: &Arc<dyn ExecutionPlan>,
+        fragment: &Fragment,
         need: Need,
-        rows_out: f64,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        for exchange in &chain.exchanges {
+        let whole = fragment.host();
+        for exchange in &fragment.exchanges {
             if exchange.is::<RepartitionExec>() {
                 plan = replace_children_if_necessary(exchange.clone(), vec![plan])?;
             }
@@ -391,20 +430,11 @@ impl Lowering<'_> {
             by_keys @ Partitioning::Hash(_, _) if need.keyed => {
                 Ok(Arc::new(RepartitionExec::try_new(plan, by_keys.clone())?))
             }
-            _ if need.fans_out && !need.ordered && rows_out >= FAN_OUT_ROWS => {
+            _ if need.fans_out && !need.ordered && fragment.rows_out() >= FAN_OUT_ROWS => {
                 Ok(Arc::new(RepartitionExec::try_new(plan, Partitioning::RoundRobinBatch(partitions))?))
             }
             _ => Ok(plan),
         }
-    }
-
-    fn keep_on_host(&mut self, chain: &Chain, error: &Error) -> Arc<dyn ExecutionPlan> {
-        for step in &chain.steps {
-            if !step.step.only_moves_columns() {
-                self.stays(&step.host, error);
-            }
-        }
-        chain.host().clone()
     }
 
     /// Notes that `host` has no device form, which is a fallback where the user wanted the device.
@@ -417,44 +447,10 @@ impl Lowering<'_> {
     }
 
     fn note_host_operator(&mut self, host: &Arc<dyn ExecutionPlan>) {
-        if host.is::<SortExec>() || host.is::<PartialSortExec>() {
-            let rows = only_child(host).map(|child| self.estimate(child));
-            let of_groups = only_child(host).is_ok_and(is_aggregate_result);
-            match rows {
-                Ok(rows)
-                    if of_groups || (rows.certainty > Certainty::Guessed && rows.rows <= SMALL_SORT_ROWS) =>
-                {
-                    self.note(
-                        host,
-                        NodeNote {
-                            place: "host".into(),
-                            reason: "by cost: few rows to sort".into(),
-                            ..NodeNote::default()
-                        },
-                    );
-                }
-                _ => self.stays(host, &Error::unsupported("no device form of sorts")),
-            }
-        } else if host.name().ends_with("JoinExec") {
-            self.stays(host, &Error::unsupported("no device form of joins"));
-        } else if scan_projection::computes(host) {
+        if scan_projection::computes(host) {
             self.stays(host, &Error::unsupported("the file reader computes a projection"));
         } else if !is_hosts_part(host) {
             self.stays(host, &Error::unsupported("no device form of this operator"));
-        }
-    }
-
-    fn note_chain(&mut self, chain: &Chain, decision: &Decision) {
-        for (index, step) in chain.steps.iter().enumerate() {
-            // The chain's cost stands on its last operator, the others refer to it.
-            let last = index + 1 == chain.steps.len();
-            let note = NodeNote {
-                place: "host".into(),
-                host_s: last.then_some(decision.host_s),
-                device_s: last.then_some(decision.device_s),
-                reason: decision.reason.clone(),
-            };
-            self.note(&step.host, note);
         }
     }
 
@@ -477,11 +473,14 @@ impl Lowering<'_> {
         }
     }
 
-    fn rows_out(&mut self, step: &Step, host: &Arc<dyn ExecutionPlan>, rows_in: f64) -> f64 {
-        match step {
-            Step::Project { .. } => rows_in,
-            Step::Aggregate(aggregation) if aggregation.keys.is_empty() => 1.0,
-            Step::Aggregate(_) => {
+    fn rows_out(&mut self, operator: &Operator, host: &Arc<dyn ExecutionPlan>, rows_in: f64) -> f64 {
+        match operator {
+            Operator::Project { .. } | Operator::Union => rows_in,
+            Operator::Limit { fetch, .. } | Operator::Sort { fetch, .. } => {
+                fetch.map_or(rows_in, |fetch| rows_in.min(fetch as f64))
+            }
+            Operator::Aggregate(aggregation) if aggregation.keys.is_empty() => 1.0,
+            Operator::Aggregate(_) => {
                 let estimated = self.estimate(host);
                 // Without the number of distinct keys DataFusion answers the number of rows.
                 match estimated.certainty {
@@ -490,25 +489,30 @@ impl Lowering<'_> {
                     _ => estimated.rows,
                 }
             }
-            Step::Filter { .. } => {
+            Operator::Filter { .. } => {
                 let estimated = self.estimate(host);
                 match estimated.certainty {
                     Certainty::Guessed => rows_in * 0.2,
                     _ => estimated.rows.min(rows_in),
                 }
             }
+            Operator::Join(_) => {
+                let estimated = self.estimate(host);
+                match estimated.certainty {
+                    Certainty::Guessed => rows_in,
+                    _ => estimated.rows,
+                }
+            }
         }
     }
 }
 
-/// Finds out whether the rows around `chain` allow a device node in its place.
-fn fits_device(chain: &Chain, need: Need) -> Result<()> {
-    if chain.leaf.boundedness().is_unbounded() {
+/// Finds out whether the rows around a tree allow a device node in its place.
+fn fits_device(fragment: &Fragment, need: Need) -> Result<()> {
+    if fragment.tree.leaves().iter().any(|leaf| leaf.plan.boundedness().is_unbounded()) {
         return Err(Error::unsupported("its input never ends"));
     }
-    let keeps_order = chain.leaf.output_partitioning().partition_count() == 1
-        && chain.steps.iter().all(|step| !matches!(step.step, Step::Aggregate(_)));
-    if need.ordered && chain.host().output_ordering().is_some() && !keeps_order {
+    if need.ordered && fragment.tree.host().output_ordering().is_some() && !fragment.tree.keeps_order() {
         return Err(Error::unsupported("the order of its rows is used above, and a device would lose it"));
     }
     Ok(())
@@ -547,18 +551,6 @@ fn is_hosts_part(node: &Arc<dyn ExecutionPlan>) -> bool {
         || node.is::<RepartitionExec>()
         || node.is::<CoalescePartitionsExec>()
         || node.name() == "CoalesceBatchesExec"
-}
-
-/// Whether the rows of `node` are the groups of an aggregate, or some of them.
-fn is_aggregate_result(node: &Arc<dyn ExecutionPlan>) -> bool {
-    if let Some(device) = node.downcast_ref::<DeviceExec>() {
-        return !device.streams();
-    }
-    if node.is::<AggregateExec>() {
-        return true;
-    }
-    (is_exchange(node) || node.is::<ProjectionExec>() || node.is::<FilterExec>())
-        && only_child(node).is_ok_and(is_aggregate_result)
 }
 
 fn only_child(node: &Arc<dyn ExecutionPlan>) -> PlanResult<&Arc<dyn ExecutionPlan>> {

@@ -7,18 +7,17 @@
 //! |---|---|
 //! | [`engine`] | the devices of a process, the `swath.*` options, and the rule's registration |
 //! | [`placement`] | the optimizer rule, and the root node that keeps what it decided |
-//! | [`lower`] | the walk over the plan that finds chains of operators a device can take |
-//! | [`chain`] | such a chain, and the device programs that it becomes |
-//! | [`expression`], [`aggregate`] | DataFusion's expressions and aggregates in the terms of a device program |
-//! | [`cost`] | what a chain costs on either side: plain functions of sizes |
-//! | [`device_exec`], [`device_run`] | the node that stands for a chain, and one execution of it |
-//! | [`feed`] | the input of a node as chunks |
+//! | [`lower`] | the walk over the plan that finds trees of operators a device can take |
+//! | [`tree`] | such a tree; [`stages`]: the device programs that it becomes |
+//! | [`expression`], [`aggregate`], [`join`], [`window`] | DataFusion's expressions and operators in the terms of a device program |
+//! | [`cost`] | what a tree costs on either side: plain functions of sizes |
+//! | [`device_exec`], [`device_run`], [`stage_run`] | the node that stands for a tree, one execution of it, and of its stages |
+//! | [`feed`] | the inputs of a node as chunks |
 //! | [`resident`] | tables pinned in device memory |
 //! | [`scan_projection`] | keeping computations out of file readers |
 //! | [`explain`], [`receipt`] | what a plan will do, and what it did |
 
 mod aggregate;
-mod chain;
 pub mod cost;
 mod device_exec;
 mod device_run;
@@ -26,19 +25,26 @@ mod engine;
 mod explain;
 mod expression;
 mod feed;
+mod join;
 mod lower;
 mod placement;
 mod receipt;
 mod resident;
 mod scan_projection;
+mod stage_run;
+mod stages;
+mod tier_metrics;
+mod tree;
+mod window;
 
 pub use device_exec::DeviceExec;
 pub use engine::{Engine, SwathOptions, install};
 pub use explain::explain;
-pub use lower::{NodeNote, SMALL_SORT_ROWS};
+pub use lower::NodeNote;
 pub use placement::PlacementExec;
 pub use receipt::{QueryTimes, receipt};
 pub use resident::{PinReport, PinnedColumn, ResidentScanExec, pin, unpin};
+pub use window::{WindowStep, translate_window};
 
 use std::sync::Arc;
 

@@ -10,6 +10,8 @@ use super::device_exec::DeviceExec;
 use super::engine::Engine;
 use super::lower::NodeNote;
 use super::placement::PlacementExec;
+use super::tier_metrics::tier_receipts;
+use crate::observe::receipt::sum_tiers;
 use crate::observe::{FallbackReceipt, OperatorReceipt, Receipt, Totals};
 
 /// What the session measured around a query.
@@ -48,6 +50,7 @@ pub fn receipt(plan: &Arc<dyn ExecutionPlan>, engine: &Engine, times: QueryTimes
         kernels_launched: sum(|operator| operator.kernels_launched),
         kernels_compiled: sum(|operator| operator.kernels_compiled),
         compile_ms: receipt.operators.iter().map(|operator| operator.compile_ms).sum(),
+        tiers: sum_tiers(&receipt.operators),
         rows: times.rows,
     };
     receipt
@@ -110,6 +113,7 @@ fn fill_device(entry: &mut OperatorReceipt, device: &DeviceExec, metrics: &Metri
     entry.upload_ms = time("upload_time");
     entry.download_ms = time("download_time");
     entry.elapsed_ms = time("device_elapsed");
+    entry.tiers = tier_receipts(metrics);
     // An operator is called a device operator only if a kernel did its work.
     if entry.kernels_launched > 0 {
         entry.place = device.place();

@@ -171,7 +171,8 @@ fn fresh_key(table: &str) -> String {
     format!("{table}#{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A table whose rows are in device memory, or were until they were evicted.
+/// A table whose rows are in device memory, or were until others needed the room: then they are in host memory, or are
+/// loaded again.
 #[derive(Debug)]
 struct ResidentTable {
     key: String,
@@ -255,7 +256,7 @@ async fn upload(
     worker
         .run("pin", cancel.clone(), move |task| {
             task.synchronize()?;
-            Ok(task.keep_resident(&key, table))
+            task.keep_resident(&key, table)
         })
         .await
 }
@@ -375,9 +376,13 @@ impl ResidentScanExec {
         cancel: &CancelToken,
     ) -> PlanResult<Option<Arc<DeviceTable>>> {
         let key = self.key.clone();
-        let found = worker.run("resident", cancel.clone(), move |task| Ok(task.resident(&key))).await;
-        if let Some(table) = found.map_err(to_plan_error)? {
-            return Ok(Some(table));
+        let found = worker.run("resident", cancel.clone(), move |task| task.resident(&key)).await;
+        match found {
+            Ok(Some(table)) => return Ok(Some(table)),
+            Ok(None) => {}
+            // Parts of it had to leave the device, and others are in the way of their return.
+            Err(error) if error.is_out_of_memory() => return Ok(None),
+            Err(error) => return Err(to_plan_error(error)),
         }
         match upload(&self.key, &self.full_scan, worker, context.clone(), cancel).await {
             Ok(table) => Ok(Some(table)),

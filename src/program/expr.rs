@@ -95,22 +95,61 @@ pub enum Function {
     CharacterLength,
     /// Bytes of a string.
     OctetLength,
-    /// ASCII on the device; a string that is not falls back.
+    /// What depends on the letters around it falls back: a lower-case sigma.
     Upper,
     Lower,
+    /// A string; ASCII on the device.
+    InitCap,
     /// String, prefix.
     StartsWith,
     EndsWith,
     Contains,
     /// String, one-based first character, optional count of characters.
     Substring,
+    /// String, count of characters; all but so many where negative.
+    Left,
+    Right,
+    /// String, delimiter, one-based part, from the end where negative.
+    SplitPart,
+    /// String, delimiter, count of occurrences, from the end where negative.
+    SubstrIndex,
+    /// String, what is looked for; its one-based character, 0 where it is not there.
+    StrPos,
+    /// String, optional set of characters; spaces without it.
+    Trim(Ends),
+    /// Strings; null where one is.
+    ConcatStrict,
+    /// Strings; nulls are left out.
+    Concat,
+    /// Separator, strings; nulls among the latter are left out.
+    ConcatWithSeparator,
+    /// String, what is replaced, by what.
+    Replace,
+    /// String, characters, what each becomes.
+    Translate,
+    Reverse,
+    /// String, count.
+    Repeat,
+    /// String, count of characters, optional filling; spaces without it.
+    PadLeft,
+    PadRight,
+    /// The first character of a string as a number.
+    Ascii,
+    /// The character of a number.
+    Chr,
+    /// String, constant pattern, flags included.
+    RegexpLike,
+    /// String, constant pattern, constant replacement, and whether every match is replaced, a constant.
+    RegexpReplace,
     /// Date or timestamp.
     DatePart(DatePart),
     DateTrunc(DatePart),
+    /// Timestamp, constant positive step in its ticks: the multiple of the step that is not later.
+    DateBin,
     Abs,
     Ceil,
     Floor,
-    /// Number, optional digits; half away from zero.
+    /// Number, optional power of ten that it is multiplied by before and divided by after; half away from zero.
     Round,
     Trunc,
     Signum,
@@ -120,6 +159,52 @@ pub enum Function {
     Log2,
     Log10,
     Power,
+}
+
+/// The ends of a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ends {
+    Left,
+    Right,
+    Both,
+}
+
+impl Function {
+    /// Whether its first operand is a string, or its result.
+    pub(crate) fn is_of_strings(self) -> bool {
+        use Function::*;
+        matches!(
+            self,
+            CharacterLength
+                | OctetLength
+                | Upper
+                | Lower
+                | InitCap
+                | StartsWith
+                | EndsWith
+                | Contains
+                | Substring
+                | Left
+                | Right
+                | SplitPart
+                | SubstrIndex
+                | StrPos
+                | Trim(_)
+                | ConcatStrict
+                | Concat
+                | ConcatWithSeparator
+                | Replace
+                | Translate
+                | Reverse
+                | Repeat
+                | PadLeft
+                | PadRight
+                | Ascii
+                | Chr
+                | RegexpLike
+                | RegexpReplace
+        )
+    }
 }
 
 /// Fields of a date, in the proleptic Gregorian calendar and UTC.
@@ -183,6 +268,8 @@ impl Expr {
                 let thens = args.chunks_exact(2).map(|branch| &branch[1]);
                 !has_else || thens.chain(args.last()).any(|value| value.nullable)
             }
+            Op::Call(Function::Concat) => false,
+            Op::Call(Function::ConcatWithSeparator) => args[0].nullable,
             _ => args.iter().any(|arg| arg.nullable),
         };
         Expr { op, args, data_type, nullable }

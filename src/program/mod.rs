@@ -3,10 +3,19 @@
 //! A program is data: pipelines over columns. It knows nothing of DataFusion above it and makes no CUDA calls; what
 //! comes out is source text and the layout of its parameters.
 
+mod case_table;
 pub mod codegen;
 pub mod expr;
 pub mod pipeline;
+pub(crate) mod regex;
+pub mod split;
 
-pub use codegen::{CompiledPipeline, CompiledSink, Module, OutputColumn, Param, check, compile};
-pub use expr::{BinaryOp, DatePart, Expr, Function, Literal, Op};
-pub use pipeline::{Aggregate, AggregateFunction, Phase, Pipeline, PipelineBuilder, Sink};
+pub use codegen::{
+    CompiledPipeline, CompiledSink, Module, OutputColumn, Param, check, compile, output_column,
+};
+pub use expr::{BinaryOp, DatePart, Ends, Expr, Function, Literal, Op};
+pub use pipeline::{
+    Aggregate, AggregateFunction, Expand, Group, Origin, Phase, Pipeline, PipelineBuilder, Probe, ProbeKind,
+    Sink, Step, columns_of,
+};
+pub use split::{Part, split};

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::kernels::LoadedKernels;
-use super::residents::Residents;
+use super::store::Store;
+use super::tier_limits::tier_limits;
 use super::timeline::Timeline;
 use crate::config::Config;
 use crate::device::{Device, DeviceInfo, Event, KernelCache, Stream};
-use crate::memory::{PinnedLease, PinnedPool, SharedBudget};
+use crate::memory::{PinnedLease, PinnedPool, SharedBudget, SpillFolder};
 use crate::{Error, Result};
 
 /// Pinned memory that copies may be reading from at a time; beyond it an upload waits for the oldest copy.
@@ -91,7 +92,7 @@ impl Drop for Engine {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) info: DeviceInfo,
-    pub(super) residents: Residents,
+    pub(super) store: Arc<Store>,
     pub(super) pool: PinnedPool,
     pub(super) cache: KernelCache,
     pub(super) generation: AtomicU64,
@@ -104,9 +105,11 @@ impl Shared {
             Some(limit) => limit.min(total),
             None => (free as f64 * MEMORY_SHARE) as u64,
         };
+        let limits = tier_limits(config);
+        let folder = SpillFolder::new(config.spill_dir.clone().unwrap_or_else(std::env::temp_dir));
         Ok(Shared {
             info: device.info().clone(),
-            residents: Residents::new(SharedBudget::new(limit)),
+            store: Arc::new(Store::new(SharedBudget::new(limit), limits, folder)),
             pool: PinnedPool::new(Some(device.clone())),
             cache: KernelCache::new(config.cache_dir.clone()),
             generation: AtomicU64::new(0),
@@ -138,7 +141,7 @@ impl EngineSlot {
         self.engine.as_mut().ok_or_else(|| Error::bug("an engine that was just made is gone"))
     }
 
-    /// Replaces a context that a fault has made useless. Resident tables are lost with it.
+    /// Replaces a context that a fault has made useless. Chunks that were in it are lost with it.
     pub(super) fn rebuild(&mut self) {
         self.lose();
         // A failure is reported to the next task, which tries once more.
@@ -151,7 +154,7 @@ impl EngineSlot {
             // The driver may fail even at this; what counts is that nobody uses the context any more.
             let _ = engine.device.close();
         }
-        self.shared.residents.clear();
+        self.shared.store.lose_device();
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::memory::Tier;
+
 /// Counts and times of one task, or of several added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TaskStats {
@@ -24,8 +26,46 @@ pub struct TaskStats {
     pub download_time: Duration,
     /// The most device memory that was reserved at a time, residents included; the greatest, when added up.
     pub peak_bytes: u64,
-    /// Resident tables that were evicted to make room.
+    /// Stored chunks, of resident tables too, that had to leave the device to make room.
     pub evictions: u64,
+    /// Bytes of stored chunks that were moved to each tier to make room, whichever tier they came from.
+    pub spilled: TierTraffic,
+    /// Bytes of stored chunks that came back to the device from each tier.
+    pub fetched: TierTraffic,
+}
+
+/// Bytes moved to or from each tier below the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TierTraffic {
+    pub pinned_bytes: u64,
+    pub pageable_bytes: u64,
+    pub disk_bytes: u64,
+}
+
+impl TierTraffic {
+    /// Counts one move.
+    pub fn add(&mut self, tier: Tier, bytes: usize) {
+        let count = match tier {
+            Tier::Device => return,
+            Tier::Pinned => &mut self.pinned_bytes,
+            Tier::Pageable => &mut self.pageable_bytes,
+            Tier::Disk => &mut self.disk_bytes,
+        };
+        *count += bytes as u64;
+    }
+
+    /// Whether nothing moved.
+    pub fn is_zero(&self) -> bool {
+        *self == TierTraffic::default()
+    }
+}
+
+impl AddAssign<&TierTraffic> for TierTraffic {
+    fn add_assign(&mut self, other: &TierTraffic) {
+        self.pinned_bytes += other.pinned_bytes;
+        self.pageable_bytes += other.pageable_bytes;
+        self.disk_bytes += other.disk_bytes;
+    }
 }
 
 impl AddAssign<&TaskStats> for TaskStats {
@@ -41,5 +81,7 @@ impl AddAssign<&TaskStats> for TaskStats {
         self.download_time += other.download_time;
         self.peak_bytes = self.peak_bytes.max(other.peak_bytes);
         self.evictions += other.evictions;
+        self.spilled += &other.spilled;
+        self.fetched += &other.fetched;
     }
 }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use super::cancel::CancelToken;
 use super::engine::{Engine, Shared};
 use super::kernels::Kernel;
-use super::residents::Reserved;
 use super::stats::TaskStats;
 use super::timeline::Activity;
-use crate::column::{DeviceChunk, DeviceTable};
+use crate::column::DeviceChunk;
 use crate::device::{DeviceBuffer, DeviceInfo, Event, Function, KernelSource};
 use crate::memory::PinnedPool;
 use crate::{Error, Result};
@@ -40,17 +39,17 @@ pub(super) enum UsedBy {
 
 impl<'a> Task<'a> {
     pub(super) fn new(engine: &'a mut Engine, shared: &'a Shared, cancel: [CancelToken; 2]) -> Task<'a> {
-        shared.residents.budget().lock().start_peak();
+        shared.store.budget().lock().start_peak();
         Task { engine, shared, stats: TaskStats::default(), cancel, fault: None, in_flight: Vec::new() }
     }
 
     /// Allocates `bytes` of device memory with undefined contents, usable on the compute stream from here on.
     ///
-    /// Reserves first, evicting resident tables that nobody uses, least recently used first. Rounded up to a
-    /// multiple of 16 bytes, at least 16.
+    /// Reserves first, moving stored chunks that nobody holds off the device, least recently used first, those of
+    /// resident tables among them. Rounded up to a multiple of 16 bytes, at least 16.
     ///
     /// # Errors
-    /// `out_of_memory`, naming device, bytes asked and free, and the option that helps.
+    /// `out_of_memory`, naming device, tier, bytes asked and free, and the options that help.
     pub fn alloc(&mut self, bytes: usize) -> Result<DeviceBuffer> {
         self.step(|task| task.allocate(bytes, UsedBy::Compute))
     }
@@ -192,16 +191,6 @@ impl<'a> Task<'a> {
         })
     }
 
-    /// Returns the resident table `key`, which counts as used now.
-    pub fn resident(&mut self, key: &str) -> Option<Arc<DeviceTable>> {
-        self.shared.residents.get(key)
-    }
-
-    /// Keeps `table` in device memory under `key`, in place of what was there, until it is dropped or evicted.
-    pub fn keep_resident(&mut self, key: &str, table: DeviceTable) -> Arc<DeviceTable> {
-        self.shared.residents.insert(key, table)
-    }
-
     /// The pool to stage uploads in.
     pub fn pinned_pool(&self) -> &PinnedPool {
         &self.shared.pool
@@ -217,9 +206,9 @@ impl<'a> Task<'a> {
         &self.shared.info
     }
 
-    /// Bytes that could be allocated now, if every resident table were evicted.
+    /// Bytes that could be allocated now, if every stored chunk left the device.
     pub fn free_bytes(&self) -> u64 {
-        self.shared.residents.budget().lock().free_after_eviction()
+        self.shared.store.budget().lock().free_after_eviction()
     }
 
     /// Fails with `cancelled` once the task was; long host loops ask now and then.
@@ -229,7 +218,7 @@ impl<'a> Task<'a> {
 
     /// What the task did so far; times of work that is still running are missing until the next synchronisation.
     pub fn stats(&self) -> TaskStats {
-        TaskStats { peak_bytes: self.shared.residents.budget().lock().peak(), ..self.stats.clone() }
+        TaskStats { peak_bytes: self.shared.store.budget().lock().peak(), ..self.stats.clone() }
     }
 
     /// Runs one step unless the task was cancelled or has met a fault, and notes a fault.
@@ -250,13 +239,7 @@ impl<'a> Task<'a> {
     /// Allocates for the stream that first uses the memory; it is freed in the order of the compute stream.
     pub(super) fn allocate(&mut self, bytes: usize, used_by: UsedBy) -> Result<DeviceBuffer> {
         let capacity = DeviceBuffer::capacity_for(bytes)?;
-        let reservation = match self.shared.residents.reserve(capacity as u64) {
-            Reserved::Granted(reservation, evictions) => {
-                self.stats.evictions += evictions;
-                reservation
-            }
-            Reserved::Refused { free } => return Err(self.out_of_memory(capacity, free)),
-        };
+        let reservation = self.reserve(capacity as u64)?;
         let buffer = match self.try_allocate(bytes, used_by) {
             Err(error) if error.is_out_of_memory() => self.allocate_after_cleaning(bytes, used_by),
             other => other,
@@ -268,19 +251,19 @@ impl<'a> Task<'a> {
     fn allocate_after_cleaning(&mut self, bytes: usize, used_by: UsedBy) -> Result<DeviceBuffer> {
         self.engine.synchronize()?;
         self.engine.device.trim(0)?;
-        let mut result = self.try_allocate(bytes, used_by);
-        if matches!(&result, Err(error) if error.is_out_of_memory()) {
-            self.stats.evictions += self.shared.residents.evict_unused();
-            self.engine.synchronize()?;
-            self.engine.device.trim(0)?;
-            result = self.try_allocate(bytes, used_by);
-        }
-        match result {
-            Err(error) if error.is_out_of_memory() => {
-                let (free, _) = self.engine.device.memory()?;
-                Err(self.out_of_memory(bytes, free))
+        loop {
+            match self.try_allocate(bytes, used_by) {
+                Err(error) if error.is_out_of_memory() => {
+                    let (has_room, reasons) = self.make_room(bytes as u64)?;
+                    if !has_room {
+                        let (free, _) = self.engine.device.memory()?;
+                        return Err(self.out_of_memory(bytes as u64, free, &reasons));
+                    }
+                    self.engine.synchronize()?;
+                    self.engine.device.trim(0)?;
+                }
+                other => return other,
             }
-            other => other,
         }
     }
 
@@ -292,13 +275,16 @@ impl<'a> Task<'a> {
         DeviceBuffer::new(bytes, stream, &self.engine.compute)
     }
 
-    fn out_of_memory(&self, asked: usize, free: u64) -> Error {
-        let budget = self.shared.residents.budget().lock();
+    /// `reasons` say why stored chunks did not make room.
+    pub(super) fn out_of_memory(&self, asked: u64, free: u64, reasons: &[String]) -> Error {
+        let budget = self.shared.store.budget().lock();
         Error::out_of_memory(format!(
-            "out of device memory: {asked} bytes asked, {free} free, {} of {} reserved; raise \
-             swath.device_memory_limit if the device has more, or let resident tables go",
+            "out of device memory: {asked} bytes asked, {free} free, {} of {} reserved{}; raise \
+             swath.device_memory_limit if the device has more{}",
             budget.reserved(),
-            budget.limit()
+            budget.limit(),
+            reasons.iter().map(|reason| format!("; {reason}")).collect::<String>(),
+            if reasons.is_empty() { "" } else { ", or the limits of the tiers below it" }
         ))
     }
 }

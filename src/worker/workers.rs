@@ -13,11 +13,11 @@ use tokio::sync::oneshot;
 
 use super::cancel::CancelToken;
 use super::engine::{Engine, EngineSlot, Shared};
-use super::residents::ResidentInfo;
+use super::resident::ResidentInfo;
 use super::task::Task;
 use crate::config::Config;
 use crate::device::{DeviceInfo, KernelSource};
-use crate::memory::PinnedPool;
+use crate::memory::{PinnedPool, Tier};
 use crate::{Error, Result};
 
 /// How long a worker waits for work before it gives back memory that it kept to be quick.
@@ -123,12 +123,12 @@ impl Worker {
 
     /// Bytes of device memory that may be used: the limit of the configuration, or what was free at the start.
     pub fn memory_limit(&self) -> u64 {
-        self.shared.residents.budget().lock().limit()
+        self.shared.store.budget().lock().limit()
     }
 
-    /// Bytes that could be allocated now, if every resident table were evicted.
+    /// Bytes that could be allocated now, if every stored chunk left the device.
     pub fn free_bytes(&self) -> u64 {
-        self.shared.residents.budget().lock().free_after_eviction()
+        self.shared.store.budget().lock().free_after_eviction()
     }
 
     /// Counts the contexts that the worker lost: rises by one with each fault, and buffers from before are lost.
@@ -180,19 +180,25 @@ impl Worker {
         }
     }
 
-    /// Whether the resident table `key` is there.
+    /// Whether the resident table `key` is there: on the device, or where it was moved to make room.
     pub fn has_resident(&self, key: &str) -> bool {
-        self.shared.residents.contains(key)
+        self.shared.store.has_table(key)
     }
 
     /// Lets the resident table `key` go; answers whether there was one. Memory is freed when nobody uses it.
     pub fn drop_resident(&self, key: &str) -> bool {
-        self.shared.residents.drop_key(key)
+        self.shared.store.drop_table(key)
+    }
+
+    /// Bytes that stored chunks take in `tier`, which is below the device, and the limit there.
+    pub fn tier_bytes(&self, tier: Tier) -> (u64, u64) {
+        let inner = self.shared.store.lock();
+        (inner.tiers.used(tier), inner.tiers.limit(tier))
     }
 
     /// Lists the resident tables by key.
     pub fn residents(&self) -> Vec<ResidentInfo> {
-        self.shared.residents.list()
+        self.shared.store.list_tables()
     }
 }
 
@@ -240,7 +246,7 @@ fn work(mut slot: EngineSlot, jobs: &Receiver<Job>) {
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    slot.shared.residents.clear();
+    slot.shared.store.close();
 }
 
 /// Runs one task to its end on the device, and replaces the context where a fault ended it.

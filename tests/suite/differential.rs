@@ -21,10 +21,10 @@ use crate::simulator::{kernel_folder, mode, use_device};
 /// A context with device 0 and a plain one, with the same table `t`.
 pub struct Pair {
     lazy: bool,
-    device: SessionContext,
-    host: SessionContext,
+    pub device: SessionContext,
+    pub host: SessionContext,
     runtime: tokio::runtime::Runtime,
-    what: String,
+    pub what: String,
 }
 
 impl Pair {
@@ -269,10 +269,10 @@ fn dates_and_timestamps() {
         }
     }
     for name in ["ts_s_a", "ts_ms_a", "ts_us_a", "ts_ns_a"] {
-        for part in ["hour", "minute", "second"] {
+        for part in ["hour", "minute", "second", "millisecond", "microsecond", "nanosecond", "epoch"] {
             expressions.push(format!("date_part('{part}', {name})"));
         }
-        for unit in ["hour", "minute", "second"] {
+        for unit in ["hour", "minute", "second", "millisecond", "microsecond"] {
             expressions.push(format!("date_trunc('{unit}', {name})"));
         }
     }
@@ -284,6 +284,12 @@ fn dates_and_timestamps() {
             "ts_us_a + INTERVAL '1' MONTH",
             "ts_s_a - INTERVAL '2' HOUR",
             "date_a < DATE '1998-12-01' - INTERVAL '90' DAY",
+            "date_bin(INTERVAL '15 minutes', ts_us_a)",
+            "date_bin(INTERVAL '1 day', ts_s_a)",
+            "date_bin(INTERVAL '7 milliseconds', ts_ns_a)",
+            "to_timestamp(CAST(ts_ms_a AS VARCHAR))",
+            "extract(minute FROM to_timestamp_seconds(CAST(i32_a AS BIGINT)))",
+            "date_trunc('minute', to_timestamp_seconds(CAST(i32_a AS BIGINT)))",
         ]
         .map(String::from),
     );
@@ -348,6 +354,10 @@ fn mathematics() {
             "sqrt(abs({a}))",
         ];
         pair.expressions(&each(&["f32", "f64"], &exact), 0.0);
+        pair.expressions(&each(&["f64"], &["round({a}, 2)", "round({a}, -1)"]), 0.0);
+        let f32s =
+            ["round(f32_a, 1)", "round(i32_a, 3)", "round(d15_a, 1)", "round(d25_a, 2)", "round(d5_a, 7)"];
+        pair.expressions(&f32s.map(String::from), 0.0);
         let close = ["exp({a} / 1e6)", "ln(abs({a}))", "log2(abs({a}))", "log10(abs({a}))"];
         pair.expressions(&each(&["f64"], &close), 1e-14);
         pair.expressions(&["power(f64_a, 2.0)".into()], 1e-14);

@@ -1,5 +1,6 @@
 //! Every integration test, in one binary: linking is the slow part.
 
+mod allocation_faults;
 mod bad_input;
 mod cli;
 mod column;
@@ -7,12 +8,16 @@ mod concat;
 mod differential;
 mod gather;
 mod generated;
+mod joins;
 mod operators;
 mod placement;
 mod program;
 mod simulator;
 mod sort;
+mod strings;
 mod task;
+mod tiers;
 mod tpch_device;
 mod tpch_host;
+mod window;
 mod worker;

@@ -29,7 +29,7 @@ pub fn run(pipeline: &Pipeline, batches: &[RecordBatch], relieve: bool) -> swath
     let worker = workers.first().expect("there is one");
     let pool = worker.pinned_pool().clone();
     let schema = pipeline.input.clone();
-    let mut execution = Execution::new(Arc::new(compile(pipeline)?));
+    let mut execution = Execution::new(Arc::new(compile(pipeline)?), vec![])?;
     let batches = batches.to_vec();
     let before = launch_count();
     let task = worker.run("test", CancelToken::new(), move |task| {

@@ -627,13 +627,13 @@ async fn an_order_that_is_counted_on_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_needs_the_cpu_falls_back_while_running() {
     let fixture = Fixture::new(Placement::Device, Fallback::Allow);
-    let text = "CREATE TABLE names AS SELECT id, CASE WHEN id = 1234 THEN 'ärger' ELSE s END AS name FROM t";
+    let text = "CREATE TABLE names AS SELECT id, CASE WHEN id = 1234 THEN 'ΟΔΟΣ' ELSE s END AS name FROM t";
     fixture.context.sql(text).await.expect("creates").collect().await.expect("creates");
     let host = Fixture::new(Placement::Host, Fallback::Allow);
     host.context.sql(text).await.expect("creates").collect().await.expect("creates");
     let queries = [
-        "SELECT id, upper(name) AS u FROM names WHERE id BETWEEN 1200 AND 1300 ORDER BY id",
-        "SELECT upper(name) AS u, count(*) AS n FROM names GROUP BY upper(name) ORDER BY u",
+        "SELECT id, lower(name) AS u FROM names WHERE id BETWEEN 1200 AND 1300 ORDER BY id",
+        "SELECT lower(name) AS u, count(*) AS n FROM names GROUP BY lower(name) ORDER BY u",
     ];
     for sql in queries {
         let (rows, receipt) = fixture.run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));

@@ -274,7 +274,8 @@ controls! {
     set_timeout = c"cudasim_set_timeout": extern "C" fn(u64),
     set_memory_limit = c"cudasim_set_memory_limit": extern "C" fn(c_int, usize),
     fail_launch_in = c"cudasim_fail_launch_in": extern "C" fn(c_int, u64),
-    fail_allocation_in = c"cudasim_fail_allocation_in": extern "C" fn(c_int, u64),
+    fail_allocations_in = c"cudasim_fail_allocations_in": extern "C" fn(c_int, u64, u64),
+    allocations = c"cudasim_allocations": extern "C" fn(c_int) -> u64,
     lose_device = c"cudasim_lose_device": extern "C" fn(c_int),
     last_fault = c"cudasim_last_fault": unsafe extern "C" fn(*mut c_char, usize) -> usize,
     live_allocations = c"cudasim_live_allocations": extern "C" fn(c_int) -> usize,
@@ -313,10 +314,21 @@ impl Simulator {
         (self.controls.fail_launch_in)(device as c_int, n);
     }
 
-    /// Makes the `n`th allocation of device memory from now fail with `CUDA_ERROR_OUT_OF_MEMORY`: 1
-    /// is the next. 0 takes it back.
+    /// Makes the `n`th allocation from now fail with `CUDA_ERROR_OUT_OF_MEMORY`: 1 is the next. 0
+    /// takes it back. Device memory, pinned memory and registrations of host memory count.
     pub fn fail_allocation_in(&self, device: usize, n: u64) {
-        (self.controls.fail_allocation_in)(device as c_int, n);
+        self.fail_allocations_in(device, n, 1);
+    }
+
+    /// As [`fail_allocation_in`](Simulator::fail_allocation_in), and those after it too, `count`
+    /// altogether: so that trying again fails as well.
+    pub fn fail_allocations_in(&self, device: usize, n: u64, count: u64) {
+        (self.controls.fail_allocations_in)(device as c_int, n, count);
+    }
+
+    /// Allocations that were asked for so far, those that failed too.
+    pub fn allocations(&self, device: usize) -> u64 {
+        (self.controls.allocations)(device as c_int)
     }
 
     /// Makes every call that concerns the device answer `CUDA_ERROR_DEVICE_UNAVAILABLE` until its

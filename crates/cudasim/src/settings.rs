@@ -14,6 +14,7 @@ pub const THREADS: &str = "CUDASIM_THREADS";
 pub const TIMEOUT_MS: &str = "CUDASIM_TIMEOUT_MS";
 pub const CACHE: &str = "CUDASIM_CACHE";
 pub const CXX: &str = "CUDASIM_CXX";
+pub const FAIL_ALLOCATION: &str = "CUDASIM_FAIL_ALLOCATION";
 
 /// The most devices that can be simulated.
 pub const DEVICES_MAX: usize = 64;
@@ -29,6 +30,8 @@ pub struct Settings {
     /// Where compiled kernels are kept; beside the library if not given.
     pub cache: Option<PathBuf>,
     pub compiler: OsString,
+    /// The first allocation of each device that fails, from 1, and how many do from there; 0 is none.
+    pub fail_allocations: (u64, u64),
 }
 
 impl Settings {
@@ -50,8 +53,22 @@ impl Settings {
             timeout: Duration::from_millis(number(TIMEOUT_MS, 60_000) as u64),
             cache: std::env::var_os(CACHE).map(PathBuf::from),
             compiler: std::env::var_os(CXX).unwrap_or_else(|| "g++".into()),
+            fail_allocations: std::env::var(FAIL_ALLOCATION).map_or((0, 0), |text| {
+                parse_failures(&text).unwrap_or_else(|| {
+                    eprintln!(
+                        "cudasim: {FAIL_ALLOCATION}={text} is not N or N:COUNT: no allocation is made to fail"
+                    );
+                    (0, 0)
+                })
+            }),
         }
     }
+}
+
+/// The first that fails, and after a colon how many, 1 by default.
+fn parse_failures(text: &str) -> Option<(u64, u64)> {
+    let (first, count) = text.split_once(':').unwrap_or((text, "1"));
+    Some((first.trim().parse().ok()?, count.trim().parse().ok()?))
 }
 
 /// A number of bytes with an optional binary suffix.
@@ -138,6 +155,13 @@ pub fn library_folder() -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn failures_have_a_place_and_a_count() {
+        assert_eq!(super::parse_failures("3"), Some((3, 1)));
+        assert_eq!(super::parse_failures("3:2"), Some((3, 2)));
+        assert_eq!(super::parse_failures("all"), None);
+    }
+
     #[test]
     fn sizes_take_binary_suffixes() {
         assert_eq!(super::parse_size(" 512M "), Some(512 << 20));

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::program::expr::Expr;
 
 use super::arithmetic::decimal_constant;
+use super::convert::is_text;
 use super::emitter::Emitter;
 use super::value::{I64_BOUND, Kind, Value, ten_to, type_bound};
 
@@ -60,6 +61,8 @@ impl Emitter {
             | (Binary | LargeBinary | BinaryView, Binary | LargeBinary | BinaryView) => Ok(arg),
             (Dictionary(_, value), to) if value.as_ref() == to || strings_alike(value, to) => Ok(arg),
             (from, Dictionary(_, value)) if value.as_ref() == from || strings_alike(value, from) => Ok(arg),
+            (from, to) if is_text(from) => self.read_text(expr, safe, &arg, to),
+            (from, to) if is_text(to) => self.write_text(expr, &arg, from),
             _ => self.cast_time(expr, safe, &arg, kind),
         }
     }
@@ -90,7 +93,7 @@ impl Emitter {
     }
 
     /// Integers to integers, checked where the target's range does not hold the source's.
-    fn narrow(&mut self, expr: &Expr, safe: bool, arg: &Value, kind: Kind) -> Result<Value> {
+    pub(super) fn narrow(&mut self, expr: &Expr, safe: bool, arg: &Value, kind: Kind) -> Result<Value> {
         let bound = type_bound(&expr.data_type, kind);
         let (from_low, from_high) = arg.kind.limits();
         let (low, high) = kind.limits();
@@ -192,7 +195,7 @@ impl Emitter {
     }
 
     /// Keeps `value` where `fits`; elsewhere it is null if `safe`, or the query fails.
-    fn checked(&mut self, expr: &Expr, safe: bool, value: Value, fits: &str) -> Result<Value> {
+    pub(super) fn checked(&mut self, expr: &Expr, safe: bool, value: Value, fits: &str) -> Result<Value> {
         if safe {
             let ok = self.bind_ok(Some(format!("({}) && ({fits})", value.ok())));
             return Ok(Value { ok, ..value });
@@ -203,7 +206,7 @@ impl Emitter {
     }
 }
 
-fn unsupported(expr: &Expr) -> Error {
+pub(super) fn unsupported(expr: &Expr) -> Error {
     Error::unsupported(format!(
         "{expr}: a cast from {} to {} on a device",
         expr.args[0].data_type, expr.data_type

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 
 use super::value::{Kind, Value};
 use super::{Module, Param};
+use crate::program::pipeline::{Origin, Pipeline, Probe, ProbeKind, Step};
 
 /// The modules of a pipeline. Each is compiled when it is first called: nobody waits for what a run does not need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,13 @@ pub enum ModuleOf {
 
 /// Collects the source of a pipeline's modules.
 pub struct Emitter {
+    /// The pipeline's columns, and where each comes from.
     pub(super) input: SchemaRef,
+    pub(super) origins: Vec<Origin>,
+    /// Whether rows are numbered by an expansion, so that the input's row is `r.i`.
+    pub(super) expands: bool,
+    /// Whether step n may meet no row and go on: then its columns are null.
+    pub(super) outer: Vec<bool>,
     /// Declarations outside of `P`, after the parameters.
     pub text: String,
     /// The members of `P`.
@@ -44,8 +51,25 @@ pub struct Emitter {
 
 impl Emitter {
     pub fn new(input: &SchemaRef) -> Self {
+        Emitter::over(input.clone(), (0..input.fields().len()).map(Origin::Input).collect())
+    }
+
+    /// Begins the code of `pipeline`.
+    pub fn of(pipeline: &Pipeline) -> Self {
+        let (columns, origins) = pipeline.columns();
+        let mut emitter = Emitter::over(columns, origins);
+        emitter.expands = matches!(pipeline.steps.first(), Some(Step::Expand(_)));
+        let outer = |step: &Step| matches!(step, Step::Probe(Probe { kind: ProbeKind::Outer, .. }));
+        emitter.outer = pipeline.steps.iter().map(outer).collect();
+        emitter
+    }
+
+    fn over(input: SchemaRef, origins: Vec<Origin>) -> Self {
         Emitter {
-            input: input.clone(),
+            input,
+            origins,
+            expands: false,
+            outer: vec![],
             text: String::new(),
             functions: String::new(),
             entries: [vec![], vec![], vec![], vec![]],
@@ -203,50 +227,81 @@ impl Emitter {
         format!("fail({control}, row, {}, {code});", self.sites.len() - 1)
     }
 
-    /// Adds a column to the struct `Row`, and the code that loads it to `load`. Strings are read where they are used.
-    pub fn declare_column(&mut self, column: usize, fields: &mut String, load: &mut String) -> Result<()> {
-        let field = self.input.field(column);
-        let name = field.name().clone();
-        let nullable = field.is_nullable();
-        let data_type = field.data_type().clone();
-        let storage = Storage::of(&data_type).ok_or_else(|| {
-            Error::unsupported(format!("column '{name}' has type {data_type}, which devices do not take"))
-        })?;
-        if nullable {
-            let validity = self.param(Param::Validity(column));
+    /// The number of the row that a column is read at; [`NONE`](super::join) where there may be none.
+    pub(super) fn row_of(&self, column: usize) -> String {
+        match self.origins[column] {
+            Origin::Table { step, .. } => format!("r.j{step}"),
+            _ if self.expands => "r.i".into(),
+            _ => "row".into(),
+        }
+    }
+
+    /// Whether the row that a column is read at may be none.
+    pub(super) fn may_miss(&self, column: usize) -> bool {
+        matches!(self.origins[column], Origin::Table { step, .. } if self.outer.get(step) == Some(&true))
+    }
+
+    /// Writes the fields of the struct `Row` that hold a column. Strings are read where they are used.
+    pub fn declare_column(&mut self, column: usize, fields: &mut String) -> Result<()> {
+        let storage = self.storage_of(column)?;
+        if self.input.field(column).is_nullable() {
             let _ = writeln!(fields, "    bool k{column};");
-            let _ = writeln!(load, "        r.k{column} = valid_at({validity}, row);");
+        }
+        let kind = match storage {
+            Storage::Bytes => return Ok(()),
+            Storage::Dictionary { key_bytes } => format!("u{}", 8 * key_bytes as usize),
+            storage => Kind::of(storage).name().to_string(),
+        };
+        let _ = writeln!(fields, "    {kind} c{column};");
+        Ok(())
+    }
+
+    fn storage_of(&self, column: usize) -> Result<Storage> {
+        let field = self.input.field(column);
+        Storage::of(field.data_type()).ok_or_else(|| {
+            let (name, data_type) = (field.name(), field.data_type());
+            Error::unsupported(format!("column '{name}' has type {data_type}, which devices do not take"))
+        })
+    }
+
+    /// Returns the statements that load a column into the struct `Row`.
+    pub fn load_column(&mut self, column: usize) -> Result<Vec<String>> {
+        if !matches!(self.origins[column], Origin::Input(_) | Origin::Table { .. }) {
+            // A step has put it there.
+            return Ok(vec![]);
+        }
+        let storage = self.storage_of(column)?;
+        let at = self.row_of(column);
+        let may_miss = self.may_miss(column);
+        let guard = if may_miss { format!("{at} != NONE && ") } else { String::new() };
+        let mut lines = vec![];
+        if self.input.field(column).is_nullable() {
+            let validity = self.param(Param::Validity(column));
+            lines.push(format!("r.k{column} = {guard}valid_at({validity}, {at});"));
         }
         let values = self.param(Param::Values(column));
-        let kind = Kind::of(storage);
-        match storage {
-            Storage::Bits => {
-                let _ = writeln!(fields, "    bool c{column};");
-                let _ = writeln!(load, "        r.c{column} = bit({values}, row);");
-            }
+        let kind = Kind::of(storage).name();
+        let value = match storage {
+            Storage::Bits => format!("bit({values}, {at})"),
             Storage::Bytes => {
                 self.need("string");
                 self.param(Param::Offsets(column));
+                return Ok(lines);
             }
             Storage::Dictionary { key_bytes } => {
                 self.need("string");
                 self.param(Param::DictionaryBytes(column));
                 self.param(Param::DictionaryOffsets(column));
-                let key = format!("u{}", 8 * key_bytes as usize);
-                let _ = writeln!(fields, "    {key} c{column};");
-                let _ = writeln!(load, "        r.c{column} = ((const {key}*){values})[row];");
+                format!("((const u{}*){values})[{at}]", 8 * key_bytes as usize)
             }
-            Storage::I128 => {
-                let _ = writeln!(fields, "    i128 c{column};");
-                let _ = writeln!(load, "        r.c{column} = narrow(((const Wide*){values})[row]);");
-            }
-            _ => {
-                let kind = kind.name();
-                let _ = writeln!(fields, "    {kind} c{column};");
-                let _ = writeln!(load, "        r.c{column} = ((const {kind}*){values})[row];");
-            }
-        }
-        Ok(())
+            Storage::I128 => format!("narrow(((const Wide*){values})[{at}])"),
+            _ => format!("((const {kind}*){values})[{at}]"),
+        };
+        lines.push(match may_miss {
+            true => format!("if ({at} != NONE) r.c{column} = {value}; else r.c{column} = 0;"),
+            false => format!("r.c{column} = {value};"),
+        });
+        Ok(lines)
     }
 }
 
@@ -262,8 +317,13 @@ const LIBRARY: &[(&str, &str)] = &[
     ("prelude", include_str!("../../../kernels/prelude.cuh")),
     ("decimal", include_str!("../../../kernels/decimal.cuh")),
     ("string", include_str!("../../../kernels/string.cuh")),
+    ("text", include_str!("../../../kernels/text.cuh")),
+    ("regex", include_str!("../../../kernels/regex.cuh")),
     ("temporal", include_str!("../../../kernels/temporal.cuh")),
+    ("convert", include_str!("../../../kernels/convert.cuh")),
     ("fixed_sum", include_str!("../../../kernels/fixed_sum.cuh")),
+    ("key", include_str!("../../../kernels/key.cuh")),
+    ("join", include_str!("../../../kernels/join.cuh")),
     ("scan_rows", include_str!("../../../kernels/scan_rows.cuh")),
     ("scan", include_str!("../../../kernels/scan.cuh")),
     ("materialize", include_str!("../../../kernels/materialize.cuh")),

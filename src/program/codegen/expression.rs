@@ -87,7 +87,12 @@ impl Emitter {
         let code = match storage {
             Storage::Bytes => {
                 let (offsets, bytes) = (self.param(Param::Offsets(index)), self.param(Param::Values(index)));
-                self.bind(Kind::Str, &format!("string_at({offsets}, {bytes}, row)"))
+                let read = format!("string_at({offsets}, {bytes}, {})", self.row_of(index));
+                let read = match &ok {
+                    Some(ok) if self.may_miss(index) => format!("{ok} ? {read} : Str{{0, 0, 0}}"),
+                    _ => read,
+                };
+                self.bind(Kind::Str, &read)
             }
             Storage::Dictionary { .. } => {
                 let offsets = self.param(Param::DictionaryOffsets(index));
@@ -271,7 +276,7 @@ impl Emitter {
         let count = self.param(Param::Word(values.len() as u64));
         self.need("string");
         let found = if arg.kind == Kind::Str {
-            let address = self.pool(&pack_strings(&values)?);
+            let address = self.pool(&pack_strings(&values.iter().map(bytes_of).collect::<Result<Vec<_>>>()?));
             format!("in_strings({}, {address}, (u32){count})", arg.code)
         } else {
             let address = self.pool(&pack_words(&values, arg.kind)?);
@@ -288,16 +293,21 @@ impl Emitter {
     }
 }
 
-fn pack_strings(values: &[&Literal]) -> Result<Vec<u8>> {
+/// A list of strings, as the device library's `in_list` reads them.
+pub(super) fn pack_strings(values: &[impl AsRef<[u8]>]) -> Vec<u8> {
     let (mut offsets, mut bytes) = (vec![0u32], vec![]);
     for value in values {
-        let Literal::Bytes(value) = value else {
-            return Err(Error::unsupported(format!("{value} in a list of strings")));
-        };
-        bytes.extend_from_slice(value);
+        bytes.extend_from_slice(value.as_ref());
         offsets.push(bytes.len() as u32);
     }
-    Ok(offsets.iter().flat_map(|offset| offset.to_le_bytes()).chain(bytes).collect())
+    offsets.iter().flat_map(|offset| offset.to_le_bytes()).chain(bytes).collect()
+}
+
+fn bytes_of<'a>(literal: &&'a Literal) -> Result<&'a [u8]> {
+    match literal {
+        Literal::Bytes(bytes) => Ok(bytes),
+        other => Err(Error::unsupported(format!("{other} in a list of strings"))),
+    }
 }
 
 /// The ordered words of numbers, as the device library's `ordered` makes them.

@@ -12,119 +12,12 @@ use super::value::{I128_BOUND, Kind, Value, all_ok, type_bound};
 impl Emitter {
     pub(super) fn call(&mut self, function: Function, expr: &Expr) -> Result<Value> {
         match function {
-            Function::CharacterLength
-            | Function::OctetLength
-            | Function::Upper
-            | Function::Lower
-            | Function::StartsWith
-            | Function::EndsWith
-            | Function::Contains
-            | Function::Substring => self.string_function(function, expr),
+            function if function.is_of_strings() => self.string_function(function, expr),
             Function::DatePart(part) => self.date_part(part, expr),
             Function::DateTrunc(part) => self.date_trunc(part, expr),
+            Function::DateBin => self.date_bin(expr),
             _ => self.mathematics(function, expr),
         }
-    }
-
-    fn string_function(&mut self, function: Function, expr: &Expr) -> Result<Value> {
-        self.need("string");
-        let args = expr.args.iter().map(|arg| self.value(arg)).collect::<Result<Vec<_>>>()?;
-        let is_text = |data_type: &DataType| {
-            matches!(
-                data_type,
-                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..)
-            )
-        };
-        if !is_text(&expr.args[0].data_type) {
-            return Err(Error::unsupported(format!("{expr} of type {}", expr.args[0].data_type)));
-        }
-        let kind = self.kind_of_type(expr)?;
-        let ok = all_ok(&args.iter().collect::<Vec<_>>());
-        let ok = self.bind_ok(ok);
-        let condition = ok.as_deref().unwrap_or("true").to_string();
-        let s = &args[0].code;
-        let code = match function {
-            Function::CharacterLength => format!("({})character_length({s})", kind.name()),
-            Function::OctetLength => format!("({}){s}.length", kind.name()),
-            Function::StartsWith => format!("starts_with({s}, {})", args[1].code),
-            Function::EndsWith => format!("ends_with({s}, {})", args[1].code),
-            Function::Contains => format!("contains({s}, {})", args[1].code),
-            Function::Upper | Function::Lower => {
-                // Case beyond ASCII changes lengths and depends on context: that is left to the CPU.
-                let failure = self.failure(expr, "FAIL_NEEDS_HOST");
-                self.line(&format!("if ({condition} && !is_ascii({s})) {failure}"));
-                let mode = if function == Function::Upper { 1 } else { 2 };
-                format!("Str{{{s}.data, {s}.length, {mode}}}")
-            }
-            Function::Substring => {
-                let count = match args.get(2) {
-                    Some(count) => {
-                        let failure = self.failure(expr, "FAIL_CAST");
-                        self.line(&format!("if ({condition} && (i64){} < 0) {failure}", count.code));
-                        format!("(i64){}", count.code)
-                    }
-                    None => "0x7fffffffffffffffll".into(),
-                };
-                format!("substring({s}, (i64){}, {count})", args[1].code)
-            }
-            _ => return Err(Error::bug(format!("{function:?} is no string function"))),
-        };
-        let code = self.bind(kind, &code);
-        Ok(Value { code, ok, kind, bound: type_bound(&expr.data_type, kind) })
-    }
-
-    pub(super) fn like(
-        &mut self,
-        expr: &Expr,
-        pattern: &str,
-        negated: bool,
-        case_insensitive: bool,
-    ) -> Result<Value> {
-        self.need("string");
-        let arg = self.value(&expr.args[0])?;
-        let mut subject = arg.code.clone();
-        let mut pattern = pattern.to_string();
-        if case_insensitive {
-            if !pattern.is_ascii() {
-                return Err(Error::unsupported(format!("{expr}: ILIKE with a pattern that is not ASCII")));
-            }
-            pattern.make_ascii_lowercase();
-            let failure = self.failure(expr, "FAIL_NEEDS_HOST");
-            self.line(&format!("if ({} && !is_ascii({subject})) {failure}", arg.ok()));
-            subject = self.bind(Kind::Str, &format!("Str{{{subject}.data, {subject}.length, 2}}"));
-        }
-        let pieces = parse_like(&pattern);
-        let literal = |pieces: &[LikePiece]| -> Option<Vec<u8>> {
-            pieces
-                .iter()
-                .map(|piece| if let LikePiece::Byte(byte) = piece { Some(*byte) } else { None })
-                .collect()
-        };
-        // Most patterns are a prefix, a suffix or a part: those need no matcher.
-        let any = LikePiece::Any;
-        let simple = match pieces.as_slice() {
-            [first, inner @ .., last] if *first == any && *last == any => {
-                literal(inner).map(|b| ("contains", b))
-            }
-            [first, rest @ ..] if *first == any => literal(rest).map(|b| ("ends_with", b)),
-            [rest @ .., last] if *last == any => literal(rest).map(|b| ("starts_with", b)),
-            all => literal(all).map(|b| ("equal", b)),
-        };
-        let code = match simple {
-            Some((function, bytes)) => {
-                let address = self.pool(&bytes);
-                let length = self.param(super::Param::Word(bytes.len() as u64));
-                format!("{function}({subject}, Str{{{address}, (u32){length}, 0}})")
-            }
-            None => {
-                let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.encode()).collect();
-                let address = self.pool(&bytes);
-                let length = self.param(super::Param::Word(bytes.len() as u64));
-                format!("like({subject}, Str{{{address}, (u32){length}, 0}})")
-            }
-        };
-        let code = self.bind(Kind::Bool, &format!("{}{code}", if negated { "!" } else { "" }));
-        Ok(Value { code, ok: arg.ok, kind: Kind::Bool, bound: 1 })
     }
 
     /// The days of a date or timestamp, and the ticks since midnight with the ticks of a day.
@@ -215,6 +108,14 @@ impl Emitter {
         Ok(Value { code, ok: arg.ok, kind, bound: type_bound(&expr.data_type, kind) })
     }
 
+    fn date_bin(&mut self, expr: &Expr) -> Result<Value> {
+        self.need("temporal");
+        let (arg, step) = (self.value(&expr.args[0])?, self.value(&expr.args[1])?);
+        let code = format!("floor_divide({}, (i64){step}) * (i64){step}", arg.code, step = step.code);
+        let code = self.bind(Kind::I64, &code);
+        Ok(Value { code, ok: arg.ok, kind: Kind::I64, bound: type_bound(&expr.data_type, Kind::I64) })
+    }
+
     pub(super) fn add_interval(
         &mut self,
         expr: &Expr,
@@ -292,6 +193,9 @@ impl Emitter {
             }
             Function::Signum => format!("({x} > 0 ? 1 : {x} < 0 ? -1 : ({name}){x})"),
             Function::Round if args.len() == 1 => format!("round{suffix}({x})"),
+            Function::Round if args.len() == 2 && args[1].kind == kind => {
+                format!("round{suffix}({x} * {factor}) / {factor}", factor = args[1].code)
+            }
             Function::Trunc if args.len() == 1 => format!("trunc{suffix}({x})"),
             _ => return refuse(),
         };
@@ -305,51 +209,5 @@ fn scaled_seconds(rest: &str, per_second: i64, scale: i64) -> String {
         format!("{rest} % {}ll * {}ll", 60 * per_second, scale / per_second)
     } else {
         format!("{rest} % {}ll / {}ll", 60 * per_second, per_second / scale)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum LikePiece {
-    Byte(u8),
-    One,
-    Any,
-}
-
-impl LikePiece {
-    /// The pair of bytes that the device library's matcher reads.
-    fn encode(self) -> [u8; 2] {
-        match self {
-            LikePiece::Byte(byte) => [0, byte],
-            LikePiece::One => [1, 0],
-            LikePiece::Any => [2, 0],
-        }
-    }
-}
-
-/// Splits a LIKE pattern; a backslash takes the next character as it is.
-fn parse_like(pattern: &str) -> Vec<LikePiece> {
-    let mut pieces = vec![];
-    let mut bytes = pattern.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' if pieces.last() == Some(&LikePiece::Any) => {}
-            b'%' => pieces.push(LikePiece::Any),
-            b'_' => pieces.push(LikePiece::One),
-            b'\\' => pieces.push(LikePiece::Byte(bytes.next().unwrap_or(b'\\'))),
-            _ => pieces.push(LikePiece::Byte(byte)),
-        }
-    }
-    pieces
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn like_patterns_split_at_wildcards() {
-        use LikePiece::*;
-        assert_eq!(parse_like("a%%_\\%"), [Byte(b'a'), Any, One, Byte(b'%')]);
-        assert_eq!(parse_like("\\"), [Byte(b'\\')]);
     }
 }

@@ -5,14 +5,16 @@ use arrow::datatypes::SchemaRef;
 use crate::column::Storage;
 use crate::error::{Error, Result};
 use crate::program::expr::Expr;
+use crate::program::pipeline::Step;
 
 use super::emitter::{Emitter, ModuleOf};
+use super::scan::{generate_scan, items_for};
 use super::value::Value;
-use super::{CompiledSink, OutputColumn, Param, generate_scan, items_for};
+use super::{CompiledSink, OutputColumn, Param};
 
 pub(super) fn generate(
     emitter: &mut Emitter,
-    filters: &[Expr],
+    steps: &[Step],
     output: &SchemaRef,
     columns: &[Expr],
 ) -> Result<CompiledSink> {
@@ -22,7 +24,7 @@ pub(super) fn generate(
     emitter.need("scan_rows");
     emitter.need("scan");
     emitter.need("materialize");
-    generate_scan(emitter, filters, &columns.iter().collect::<Vec<_>>())?;
+    generate_scan(emitter, steps, &columns.iter().collect::<Vec<_>>())?;
     emitter.begin_function("void emit", "const Params& p, const Row& r, u64 row, u64 out");
     let mut outputs = vec![];
     for (index, (expr, field)) in columns.iter().zip(output.fields()).enumerate() {
@@ -33,15 +35,15 @@ pub(super) fn generate(
         outputs.push(column);
     }
     emitter.end_function();
-    let filtered = !filters.is_empty();
+    let filtered = !steps.is_empty();
     let template = if filtered { "materialize_kept" } else { "materialize_all" };
-    let items = items_for(&columns.iter().chain(filters).collect::<Vec<_>>(), 0);
+    let items = items_for(steps, &columns.iter().collect::<Vec<_>>(), 0);
     emitter.entry(ModuleOf::Input, "materialize", format!("{template}<P, {items}>"));
     Ok(CompiledSink::Materialize { filtered, items, outputs })
 }
 
 /// How a column of the type is written; dictionaries are written out.
-pub(super) fn output_column(data_type: &arrow::datatypes::DataType, nullable: bool) -> Option<OutputColumn> {
+pub fn output_column(data_type: &arrow::datatypes::DataType, nullable: bool) -> Option<OutputColumn> {
     let storage = match Storage::of(data_type)? {
         Storage::Dictionary { .. } => Storage::Bytes,
         storage => storage,

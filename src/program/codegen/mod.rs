@@ -7,23 +7,28 @@
 mod aggregate;
 mod arithmetic;
 mod cast;
+mod convert;
 mod emitter;
 mod expression;
 mod function;
+mod join;
+mod key;
+mod like;
 mod materialize;
 mod param;
+mod scan;
 #[cfg(test)]
 mod tests;
+mod text;
 mod value;
-
-use std::fmt::Write as _;
 
 use crate::column::Storage;
 use crate::error::{Error, Result};
 
-use super::expr::{Expr, Op};
-use super::pipeline::{Pipeline, Sink};
+use super::expr::Expr;
+use super::pipeline::{Origin, Pipeline, Sink};
 use emitter::{Emitter, name_columns};
+pub use materialize::output_column;
 pub use param::Param;
 
 /// Threads of a block; `BLOCK` in the device library.
@@ -35,6 +40,8 @@ pub const PARAMS_BYTES_MAX: usize = 4096;
 #[derive(Debug)]
 pub struct CompiledPipeline {
     pub pipeline: Pipeline,
+    /// Where each of the pipeline's columns comes from.
+    pub origins: Vec<Origin>,
     /// What is compiled; pipelines that differ in literals alone have equal sources. The first reads the input.
     pub modules: Vec<Module>,
     /// The kernel's parameter struct, one 8-byte word each.
@@ -75,6 +82,8 @@ pub enum CompiledSink {
         items: usize,
         outputs: Vec<OutputColumn>,
     },
+    /// Entry points `build` and `heads`.
+    Build { key_words: usize },
 }
 
 /// A column that a kernel writes: strings as 16-byte references, the rest as [`Storage`] says.
@@ -89,19 +98,23 @@ pub struct OutputColumn {
 /// # Errors
 /// `is_unsupported` where the device does not take a type or an expression: the message names it.
 pub fn compile(pipeline: &Pipeline) -> Result<CompiledPipeline> {
-    generate(pipeline).map_err(|error| error.reword(|text| name_columns(text, &pipeline.input)))
+    generate(pipeline).map_err(|error| error.reword(|text| name_columns(text, &pipeline.columns().0)))
 }
 
 fn generate(pipeline: &Pipeline) -> Result<CompiledPipeline> {
-    let mut emitter = Emitter::new(&pipeline.input);
+    let mut emitter = Emitter::of(pipeline);
     let sink = match &pipeline.sink {
         Sink::Materialize { output, columns } => {
-            materialize::generate(&mut emitter, &pipeline.filters, output, columns)?
+            materialize::generate(&mut emitter, &pipeline.steps, output, columns)?
         }
         Sink::Aggregate { output, keys, aggregates } => {
-            aggregate::generate(&mut emitter, &pipeline.filters, output, keys, aggregates)?
+            aggregate::generate(&mut emitter, &pipeline.steps, output, keys, aggregates)?
+        }
+        Sink::Build { keys, null_equals_null } => {
+            join::generate_build(&mut emitter, keys, *null_equals_null)?
         }
     };
+    let origins = pipeline.columns().1;
     let (modules, params, pool, sites) = emitter.finish();
     if params.len() * 8 > PARAMS_BYTES_MAX {
         return Err(Error::unsupported(format!(
@@ -110,7 +123,7 @@ fn generate(pipeline: &Pipeline) -> Result<CompiledPipeline> {
             params.len() * 8
         )));
     }
-    Ok(CompiledPipeline { pipeline: pipeline.clone(), modules, params, pool, sites, sink })
+    Ok(CompiledPipeline { pipeline: pipeline.clone(), origins, modules, params, pool, sites, sink })
 }
 
 /// Says whether the device can evaluate `expr` over columns of `input`.
@@ -121,68 +134,4 @@ pub fn check(input: &arrow::datatypes::SchemaRef, expr: &Expr) -> Result<()> {
     let mut emitter = Emitter::new(input);
     emitter.begin_function("check", "const Params& p, const Row& r, u64 row");
     emitter.value(expr).map(drop).map_err(|error| error.reword(|text| name_columns(text, input)))
-}
-
-/// Chooses how many rows a thread takes at once: more loads in flight where a row is cheap, one where its code is long,
-/// because every row taken at once is another copy of the code to compile.
-/// `weight` is that of the work that is not in expressions.
-fn items_for(exprs: &[&Expr], mut weight: usize) -> usize {
-    for expr in exprs {
-        expr.walk(&mut |expr| {
-            let is_string = Storage::of(&expr.data_type).is_none_or(|storage| storage.width().is_none());
-            weight += match expr.op {
-                Op::Column(_) | Op::Literal(_) => is_string as usize,
-                Op::Binary(_) => 1,
-                _ => 4,
-            };
-        });
-    }
-    match weight {
-        0..=12 => 4,
-        13..=24 => 2,
-        _ => 1,
-    }
-}
-
-/// Writes the struct `Row` and the functions that load it: what the filters read first, the rest afterwards.
-fn generate_scan(emitter: &mut Emitter, filters: &[Expr], rest: &[&Expr]) -> Result<()> {
-    let mut early = vec![];
-    let mut late = vec![];
-    let collect = |expr: &Expr, into: &mut Vec<usize>, not_in: &[usize]| {
-        expr.walk(&mut |expr| {
-            if let Op::Column(index) = expr.op
-                && !into.contains(&index)
-                && !not_in.contains(&index)
-            {
-                into.push(index);
-            }
-        });
-    };
-    for filter in filters {
-        collect(filter, &mut early, &[]);
-    }
-    for expr in rest {
-        collect(expr, &mut late, &early);
-    }
-    let (mut fields, mut load_early, mut load_late) = (String::new(), String::new(), String::new());
-    for (columns, body) in [(&early, &mut load_early), (&late, &mut load_late)] {
-        for &column in columns {
-            emitter.declare_column(column, &mut fields, body)?;
-        }
-    }
-    emitter.text.push_str(&format!("struct Row {{\n{fields}    u32 unused;\n}};\n"));
-    for (name, body) in [("load", load_early), ("load_rest", load_late)] {
-        let _ = write!(
-            emitter.functions,
-            "    static __device__ __forceinline__ void {name}(const Params& p, u64 row, Row& r) {{\n{body}    }}\n"
-        );
-    }
-    emitter.begin_function("bool keep", "const Params& p, const Row& r, u64 row");
-    for filter in filters {
-        let value = emitter.value(filter)?;
-        emitter.line(&format!("if (!({})) return false;", value.is_true()));
-    }
-    emitter.line("return true;");
-    emitter.end_function();
-    Ok(())
 }

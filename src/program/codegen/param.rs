@@ -23,6 +23,26 @@ pub enum Param {
     FromMask,
     FromExponents,
     Heap,
+    /// For an expansion: the address of the count of pairs before each input row and of all, the input's rows, and the
+    /// address of their marks.
+    ExpandOffsets,
+    ExpandRows,
+    ExpandMarks,
+    /// Of the join table of a step: the address and mask of its slots, the addresses of its keys, of its rows by group,
+    /// of each group's first place among them and of the place behind its last, of its marks, and its count of rows.
+    TableSlots(usize),
+    TableMask(usize),
+    TableKeys(usize),
+    TableRows(usize),
+    TableBegins(usize),
+    TableEnds(usize),
+    TableMarks(usize),
+    TableSize(usize),
+    /// Of the join table that is built: the addresses of its keys and of the slot of each row.
+    Keys,
+    SlotOf,
+    /// Address of the heap of new text.
+    Text,
     /// Addresses of an input column's parts; 0 where there is none.
     Values(usize),
     Validity(usize),
@@ -56,6 +76,20 @@ impl Param {
             Param::FromMask => "from_mask".into(),
             Param::FromExponents => "from_exponents".into(),
             Param::Heap => "heap".into(),
+            Param::ExpandOffsets => "expand_offsets".into(),
+            Param::ExpandRows => "expand_rows".into(),
+            Param::ExpandMarks => "expand_marks".into(),
+            Param::TableSlots(step) => format!("t{step}_slots"),
+            Param::TableMask(step) => format!("t{step}_mask"),
+            Param::TableKeys(step) => format!("t{step}_keys"),
+            Param::TableRows(step) => format!("t{step}_rows"),
+            Param::TableBegins(step) => format!("t{step}_begins"),
+            Param::TableEnds(step) => format!("t{step}_ends"),
+            Param::TableMarks(step) => format!("t{step}_marks"),
+            Param::TableSize(step) => format!("t{step}_size"),
+            Param::Keys => "keys".into(),
+            Param::SlotOf => "slot_of".into(),
+            Param::Text => "text".into(),
             Param::Values(column) => format!("c{column}"),
             Param::Validity(column) => format!("c{column}_valid"),
             Param::Offsets(column) => format!("c{column}_offsets"),
@@ -76,8 +110,15 @@ impl Param {
             | Param::SlotMask
             | Param::SharedSlots
             | Param::FromMask
+            | Param::ExpandRows
+            | Param::TableMask(_)
+            | Param::TableSize(_)
             | Param::Word(_) => "u64",
-            Param::Control | Param::Tiles | Param::Slots | Param::Ranks => "u64*",
+            Param::Keys => "u64*",
+            Param::TableSlots(_) | Param::TableKeys(_) | Param::ExpandOffsets => "const u64*",
+            Param::TableRows(_) | Param::TableBegins(_) | Param::TableEnds(_) => "const u32*",
+            Param::TableMarks(_) | Param::ExpandMarks | Param::SlotOf => "u32*",
+            Param::Control | Param::Tiles | Param::Slots | Param::Ranks | Param::Text => "u64*",
             Param::FromSlots => "const u64*",
             Param::ExponentMax | Param::FirstRows | Param::OutputValidity(_) => "u32*",
             Param::FromExponents => "const u32*",

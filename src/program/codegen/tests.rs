@@ -3,7 +3,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use super::*;
-use crate::program::expr::{BinaryOp, DatePart, Function, Literal};
+use crate::program::expr::{BinaryOp, DatePart, Function, Literal, Op};
 use crate::program::pipeline::{Aggregate, AggregateFunction, Phase};
 
 fn schema(fields: &[(&str, DataType)]) -> SchemaRef {

@@ -39,8 +39,17 @@ pub extern "C" fn cudasim_fail_launch_in(device: c_int, count: u64) {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn cudasim_fail_allocation_in(device: c_int, count: u64) {
-    on_device(device, |state, device| state.devices[device].allocations_to_failure = count);
+pub extern "C" fn cudasim_fail_allocations_in(device: c_int, first: u64, count: u64) {
+    on_device(device, |state, device| {
+        let device = &mut state.devices[device];
+        device.allocations_to_failure = if count == 0 { 0 } else { first };
+        device.allocations_failing = count;
+    });
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn cudasim_allocations(device: c_int) -> u64 {
+    on_device(device, |state, device| state.devices[device].allocations)
 }
 
 #[unsafe(no_mangle)]
@@ -114,6 +123,8 @@ pub extern "C" fn cudasim_reset() {
         device.sticky = None;
         device.launches = 0;
         device.launches_to_failure = 0;
+        device.allocations = 0;
         device.allocations_to_failure = 0;
+        device.allocations_failing = 0;
     }
 }

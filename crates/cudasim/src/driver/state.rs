@@ -33,7 +33,12 @@ pub struct Device {
     pub launches: u64,
     /// Counts down to the launch that is to fail; 0 is off.
     pub launches_to_failure: u64,
+    /// Allocations that were asked for: of device memory, pinned memory and registrations.
+    pub allocations: u64,
+    /// Counts down to the allocation that is to fail; 0 is off.
     pub allocations_to_failure: u64,
+    /// How many are to fail from there on.
+    pub allocations_failing: u64,
 }
 
 pub struct Pool {
@@ -87,7 +92,14 @@ impl State {
         };
         for device in 0..settings.devices {
             let pool = state.new_pool(device);
-            state.devices.push(Device { memory_limit: settings.memory_bytes, pool, ..Device::default() });
+            let (allocations_to_failure, allocations_failing) = settings.fail_allocations;
+            state.devices.push(Device {
+                memory_limit: settings.memory_bytes,
+                pool,
+                allocations_to_failure,
+                allocations_failing,
+                ..Device::default()
+            });
         }
         state
     }
@@ -155,9 +167,24 @@ impl State {
         Ok(address)
     }
 
-    /// Counts down to an injected failure of an allocation.
+    /// Counts an allocation, and down to those that are to fail; true for one of them.
     pub fn injected_allocation_failure(&mut self, device: usize) -> bool {
-        counts_down_to_zero(&mut self.devices[device].allocations_to_failure)
+        let device = &mut self.devices[device];
+        device.allocations += 1;
+        match device.allocations_to_failure {
+            0 => false,
+            1 => {
+                device.allocations_failing = device.allocations_failing.saturating_sub(1);
+                if device.allocations_failing == 0 {
+                    device.allocations_to_failure = 0;
+                }
+                true
+            }
+            _ => {
+                device.allocations_to_failure -= 1;
+                false
+            }
+        }
     }
 
     /// Frees what `wanted` admits; anything else is a misuse, which is reported.

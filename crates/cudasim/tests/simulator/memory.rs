@@ -60,9 +60,32 @@ fn the_nth_allocation_fails() {
     let harness = harness();
     let context = harness.context(0);
     let stream = context.default_stream();
+    let before = harness.simulator.allocations(0);
     harness.simulator.fail_allocation_in(0, 2);
     let _first = stream.alloc_zeros::<u8>(8).unwrap();
     assert_fails(stream.alloc_zeros::<u8>(8), OUT_OF_MEMORY);
+    stream.alloc_zeros::<u8>(8).unwrap();
+    assert_eq!(harness.simulator.allocations(0) - before, 3);
+}
+
+#[test]
+fn several_allocations_fail_and_pinned_ones_count() {
+    let harness = harness();
+    let context = harness.context(0);
+    let stream = context.default_stream();
+    harness.simulator.fail_allocations_in(0, 2, 3);
+    let _first = stream.alloc_zeros::<u8>(8).unwrap();
+    assert_fails(stream.alloc_zeros::<u8>(8), OUT_OF_MEMORY);
+    // SAFETY: plain calls of the driver with valid arguments.
+    unsafe {
+        assert_fails(result::malloc_host(64, 0), OUT_OF_MEMORY);
+        let pageable = [0u64; 8];
+        let registered = sys::cuMemHostRegister_v2(pageable.as_ptr() as *mut _, 64, 0).result();
+        assert_fails(registered, OUT_OF_MEMORY);
+    }
+    stream.alloc_zeros::<u8>(8).unwrap();
+    harness.simulator.fail_allocations_in(0, 1, 5);
+    harness.simulator.fail_allocations_in(0, 0, 0);
     stream.alloc_zeros::<u8>(8).unwrap();
 }
 

@@ -5,7 +5,6 @@
 //! extremes as ordered words.
 
 mod accumulator;
-mod key;
 mod result;
 mod update;
 
@@ -13,14 +12,15 @@ use arrow::datatypes::SchemaRef;
 
 use crate::error::{Error, Result};
 use crate::program::expr::Expr;
-use crate::program::pipeline::Aggregate;
+use crate::program::pipeline::{Aggregate, Step};
 
 use self::accumulator::{Accumulator, Update, accumulators};
-use self::key::generate_keys;
 use super::emitter::{Emitter, ModuleOf};
+use super::key::{generate_keys, words_of};
 use super::materialize::output_column;
+use super::scan::{generate_scan, items_for};
 use super::value::{Kind, Value};
-use super::{CompiledSink, Param, generate_scan, items_for};
+use super::{CompiledSink, Param};
 
 /// Words of a slot before its key: the state and the first row; `SLOT_HEAD` in `kernels/aggregate.cuh`.
 const SLOT_HEAD: usize = 2;
@@ -45,7 +45,7 @@ struct Plan<'a> {
 
 pub(super) fn generate(
     emitter: &mut Emitter,
-    filters: &[Expr],
+    steps: &[Step],
     output: &SchemaRef,
     keys: &[Expr],
     aggregates: &[Aggregate],
@@ -68,14 +68,14 @@ pub(super) fn generate(
     ] {
         emitter.param(param);
     }
-    for header in ["decimal", "string", "fixed_sum", "scan_rows", "aggregate"] {
+    for header in ["decimal", "string", "fixed_sum", "key", "scan_rows", "aggregate"] {
         emitter.need(header);
     }
     let mut rest: Vec<&Expr> = keys.iter().collect();
     for aggregate in aggregates {
         rest.extend(aggregate.args.iter().chain(&aggregate.filter));
     }
-    generate_scan(emitter, filters, &rest)?;
+    generate_scan(emitter, steps, &rest)?;
     let (places, key_words) = generate_keys(emitter, keys)?;
 
     let mut plan = Plan { emitter, slots: vec![], words: 0, float_sums: 0 };
@@ -118,7 +118,7 @@ pub(super) fn generate(
          static const int FLOAT_SUMS = {float_sums};\n    static const bool LOCKED = {locked};\n"
     ));
     // Grouping waits for atomics, not for loads: one row at a time, and many threads.
-    let items = if keys.is_empty() { items_for(&rest, words + 4 * float_sums) } else { 1 };
+    let items = if keys.is_empty() { items_for(steps, &rest, words + 4 * float_sums) } else { 1 };
     let template =
         if keys.is_empty() { format!("aggregate_one<P, {items}>") } else { "aggregate_groups<P>".into() };
     emitter.entry(ModuleOf::Input, "aggregate", template);
@@ -176,25 +176,5 @@ impl Plan<'_> {
             .iter()
             .find(|slot| slot.accumulator == *accumulator)
             .ok_or_else(|| Error::bug("an accumulator was not declared"))
-    }
-}
-
-fn words_of(kind: Kind) -> usize {
-    if matches!(kind, Kind::Str | Kind::I128) { 2 } else { 1 }
-}
-
-/// The word of a value that is not ordered but only kept.
-fn to_word(kind: Kind, code: &str) -> String {
-    match kind {
-        Kind::F32 | Kind::F64 => format!("(u64)bits_of({code})"),
-        _ => format!("(u64){code}"),
-    }
-}
-
-fn from_word(kind: Kind, word: &str) -> String {
-    match kind {
-        Kind::F32 => format!("__uint_as_float((u32){word})"),
-        Kind::F64 => format!("__longlong_as_double((i64){word})"),
-        kind => format!("({}){word}", kind.name()),
     }
 }

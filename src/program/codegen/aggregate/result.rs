@@ -2,12 +2,13 @@
 
 use arrow::datatypes::DataType;
 
+use super::Plan;
 use super::accumulator::{Accumulator, Update, accumulators};
-use super::{Plan, from_word};
 use crate::error::{Error, Result};
 use crate::program::codegen::Param;
 use crate::program::codegen::arithmetic::decimal_constant;
 use crate::program::codegen::emitter::Emitter;
+use crate::program::codegen::key::from_word;
 use crate::program::codegen::value::{Kind, Value, ten_to};
 use crate::program::pipeline::{Aggregate, AggregateFunction, Phase};
 

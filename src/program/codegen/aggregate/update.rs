@@ -1,10 +1,10 @@
 //! The functions that add rows to accumulators and accumulators to each other.
 
+use super::Plan;
 use super::accumulator::{Update, condition, float_terms};
-use super::key::Key;
-use super::{Plan, to_word};
 use crate::error::{Error, Result};
 use crate::program::codegen::Param;
+use crate::program::codegen::key::{Key, to_word};
 use crate::program::codegen::value::Kind;
 use crate::program::pipeline::AggregateFunction;
 

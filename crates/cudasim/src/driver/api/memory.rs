@@ -152,6 +152,9 @@ driver_api! {
         if state.memory.holding(address as usize).is_some() {
             return Err(status::HOST_MEMORY_ALREADY_REGISTERED);
         }
+        if state.injected_allocation_failure(device) {
+            return Err(status::OUT_OF_MEMORY);
+        }
         state.memory.adopt(address as usize, bytes, device, Kind::Registered, None);
     }
 
@@ -333,6 +336,9 @@ fn allocate_pinned(bytes: usize) -> Outcome<usize> {
     state.check_sticky(device)?;
     if bytes == 0 {
         return Err(status::INVALID_VALUE);
+    }
+    if state.injected_allocation_failure(device) {
+        return Err(status::OUT_OF_MEMORY);
     }
     state.memory.allocate(bytes, device, Kind::Pinned, None).ok_or(status::OUT_OF_MEMORY)
 }

@@ -1,0 +1,476 @@
+//! From a tree of operators to the stages that a device runs.
+//!
+//! Operators that take a row at a time — filters, projections, the looking up of joins — share one pipeline. A stage
+//! ends where rows have to be together: at an aggregate, at the built side of a join, at a sort. What a stage leaves in
+//! device memory the next reads there.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::common::JoinType;
+
+use super::aggregate::Aggregation;
+use super::join::Join;
+use super::tree::{Operator, SortExpr, Tree};
+use crate::column::Storage;
+use crate::error::{Error, Result};
+use crate::operators::SortKey;
+use crate::program::{
+    self, CompiledPipeline, Expr, Literal, Op, Pipeline, PipelineBuilder, Probe, ProbeKind, Sink, columns_of,
+};
+
+/// What a device runs: the stages in order, and how what the last ones leave becomes the node's result.
+#[derive(Clone, Debug)]
+pub struct DevicePlan {
+    /// Of each leaf, the columns that are read.
+    pub leaves: Vec<LeafPlan>,
+    pub stages: Vec<Stage>,
+    /// Where the rows of the result are.
+    pub sources: Vec<Source>,
+    /// Their columns that are the result's, by index; `None` where all are.
+    pub output: Option<Vec<usize>>,
+    pub schema: SchemaRef,
+    /// Whether the plan is one pass over one leaf that keeps rows in order, so that each chunk gives its result at once.
+    pub streams: bool,
+}
+
+/// What a plan reads of a leaf.
+#[derive(Clone, Debug)]
+pub struct LeafPlan {
+    /// The columns that are read, ascending.
+    pub read: Vec<usize>,
+    /// Their schema.
+    pub input: SchemaRef,
+}
+
+/// Where the rows of a stage come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A leaf, of which only the columns of its [`LeafPlan`] are there.
+    Leaf(usize),
+    /// What a stage before left.
+    Stage(usize),
+    /// The rows of a join table, with a Boolean behind: whether a row was met. `by_group` where the look-ups marked
+    /// the first row of a key for all.
+    Met { build: usize, by_group: bool },
+}
+
+/// One stage: all its sources, one after the other, through one piece of work.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    pub sources: Vec<Source>,
+    /// The columns of the sources that are read, by index; for leaves, all that are there.
+    pub read: Vec<usize>,
+    pub work: StageWork,
+}
+
+#[derive(Clone, Debug)]
+pub enum StageWork {
+    /// `tables` are the stages that built what the pipeline looks into, by the numbers of its tables.
+    Pipeline {
+        compiled: Arc<CompiledPipeline>,
+        tables: Vec<usize>,
+    },
+    /// Without a pipeline, the table has no keys.
+    Build {
+        compiled: Option<Arc<CompiledPipeline>>,
+        marks: bool,
+    },
+    Sort {
+        keys: Vec<SortKey>,
+        fetch: Option<usize>,
+    },
+    Limit {
+        skip: usize,
+        fetch: Option<usize>,
+    },
+}
+
+impl DevicePlan {
+    /// Returns the pipelines of all stages.
+    pub fn pipelines(&self) -> impl Iterator<Item = &Arc<CompiledPipeline>> {
+        self.stages.iter().filter_map(|stage| match &stage.work {
+            StageWork::Pipeline { compiled, .. } => Some(compiled),
+            StageWork::Build { compiled, .. } => compiled.as_ref(),
+            StageWork::Sort { .. } | StageWork::Limit { .. } => None,
+        })
+    }
+}
+
+/// Compiles `tree` into stages.
+///
+/// # Errors
+/// Unsupported where the device cannot do some of it, naming what.
+pub fn compile(tree: &Tree) -> Result<DevicePlan> {
+    let leaves = tree.leaves();
+    let mut stages = Stages {
+        leaves: leaves.iter().map(|leaf| LeafPlan { read: vec![], input: leaf.plan.schema() }).collect(),
+        next_leaf: 0,
+        stages: vec![],
+    };
+    let schema = tree.host().schema();
+    let open = stages.open(tree)?;
+    let on_device = open.sources.iter().all(|source| matches!(source, Source::Stage(_)));
+    let (sources, output) = match chosen(&open.builder) {
+        Some(chosen) if on_device => {
+            let all = open.builder.input().fields().len();
+            (open.sources, (chosen.len() != all || chosen.iter().copied().ne(0..all)).then_some(chosen))
+        }
+        _ => (vec![stages.materialize(open, schema.clone())?], None),
+    };
+    let streams = matches!(
+        stages.stages.as_slice(),
+        [Stage { sources, work: StageWork::Pipeline { compiled, .. }, .. }]
+            if matches!(sources.as_slice(), [Source::Leaf(_)])
+                && matches!(compiled.pipeline.sink, Sink::Materialize { .. })
+    );
+    Ok(DevicePlan { leaves: stages.leaves, stages: stages.stages, sources, output, schema, streams })
+}
+
+/// The columns of the input that the builder passes, where it does nothing else.
+fn chosen(builder: &PipelineBuilder) -> Option<Vec<usize>> {
+    if !builder.only_chooses() {
+        return None;
+    }
+    let index = |column: &Expr| match column.op {
+        Op::Column(index) => Some(index),
+        _ => None,
+    };
+    builder.columns().iter().map(index).collect()
+}
+
+/// A pipeline that may still grow.
+struct Open {
+    sources: Vec<Source>,
+    builder: PipelineBuilder,
+    tables: Vec<usize>,
+}
+
+impl Open {
+    fn over(sources: Vec<Source>, layout: SchemaRef) -> Open {
+        Open { sources, builder: Pipeline::scan(layout), tables: vec![] }
+    }
+}
+
+/// Rows that lie in device memory, or are uploaded as they are.
+struct Lying {
+    sources: Vec<Source>,
+    read: Vec<usize>,
+    layout: SchemaRef,
+}
+
+struct Stages {
+    leaves: Vec<LeafPlan>,
+    next_leaf: usize,
+    stages: Vec<Stage>,
+}
+
+impl Stages {
+    fn open(&mut self, tree: &Tree) -> Result<Open> {
+        let node = match tree {
+            Tree::Leaf(leaf) => {
+                let number = self.next_leaf;
+                self.next_leaf += 1;
+                return Ok(Open::over(vec![Source::Leaf(number)], leaf.plan.schema()));
+            }
+            Tree::Node(node) => node,
+        };
+        let input = |index: usize| {
+            let fragment = node.inputs.get(index);
+            fragment.map(|fragment| &fragment.tree).ok_or_else(|| Error::bug("an operator lacks an input"))
+        };
+        let schema = node.host.schema();
+        match &node.operator {
+            Operator::Filter { predicate, kept } => {
+                let mut open = self.open(input(0)?)?;
+                open.builder = open.builder.filter(predicate);
+                if let Some(kept) = kept {
+                    open.builder = open.builder.project(kept);
+                }
+                Ok(open)
+            }
+            Operator::Project { exprs } => {
+                let mut open = self.open(input(0)?)?;
+                open.builder = open.builder.project(exprs);
+                Ok(open)
+            }
+            Operator::Aggregate(Aggregation { keys, aggregates, output, .. }) => {
+                let Open { sources, builder, tables } = self.open(input(0)?)?;
+                let pipeline = builder.aggregate(output.clone(), keys, aggregates);
+                let layout = pipeline.output_layout();
+                let stage = self.pipeline(sources, pipeline, tables)?;
+                Ok(Open::over(vec![stage], layout))
+            }
+            Operator::Join(join) => self.join(join, input(0)?, input(1)?, schema),
+            Operator::Sort { keys, fetch } => self.sort(input(0)?, keys, *fetch),
+            Operator::Limit { skip, fetch } => {
+                let rows = input(0)?;
+                let open = self.open(rows)?;
+                let Lying { sources, read, layout } = self.lie(open, rows.host().schema())?;
+                let work = StageWork::Limit { skip: *skip, fetch: *fetch };
+                Ok(Open::over(vec![self.push(sources, read, work)?], layout))
+            }
+            Operator::Union => {
+                let mut sources = vec![];
+                for fragment in &node.inputs {
+                    let open = self.open(&fragment.tree)?;
+                    sources.push(self.materialize(open, schema.clone())?);
+                }
+                Ok(Open::over(sources, layout_of(&schema)))
+            }
+        }
+    }
+
+    /// Opens `input` and has its rows lie somewhere, with a column for each of `exprs` that is not one already; answers
+    /// the columns of the expressions too.
+    fn lie_with(&mut self, input: &Tree, exprs: &[&Expr]) -> Result<(Lying, Vec<usize>)> {
+        let mut open = self.open(input)?;
+        let schema = input.host().schema();
+        let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
+        let mut columns = columns_of(&schema, 0);
+        let places = exprs
+            .iter()
+            .map(|expr| match expr.op {
+                Op::Column(index) => index,
+                _ => {
+                    let (data_type, nullable) = (expr.data_type.clone(), expr.nullable);
+                    fields.push(Arc::new(Field::new(format!("key {expr}"), data_type, nullable)));
+                    columns.push((*expr).clone());
+                    columns.len() - 1
+                }
+            })
+            .collect();
+        if columns.len() > schema.fields().len() {
+            open.builder = open.builder.project(&columns);
+        }
+        Ok((self.lie(open, Arc::new(Schema::new(fields)))?, places))
+    }
+
+    fn sort(&mut self, input: &Tree, keys: &[SortExpr], fetch: Option<usize>) -> Result<Open> {
+        let exprs: Vec<&Expr> = keys.iter().map(|key| &key.expr).collect();
+        let (Lying { sources, read, layout }, columns) = self.lie_with(input, &exprs)?;
+        let keys = keys.iter().zip(columns).map(|(key, column)| SortKey {
+            column,
+            descending: key.descending,
+            nulls_first: key.nulls_first,
+        });
+        let keys = keys.collect();
+        let width = input.host().schema().fields().len();
+        let stage = self.push(sources, read, StageWork::Sort { keys, fetch })?;
+        let mut sorted = Open::over(vec![stage], layout.clone());
+        sorted.builder = sorted.builder.project(&columns_of(&layout, 0)[..width]);
+        Ok(sorted)
+    }
+
+    fn join(&mut self, join: &Join, left: &Tree, right: &Tree, schema: SchemaRef) -> Result<Open> {
+        use JoinType::*;
+        let exprs: Vec<&Expr> = join.left_keys.iter().collect();
+        let (Lying { sources, read, layout }, key_columns) = self.lie_with(left, &exprs)?;
+        let marks = matches!(join.join_type, Left | Full | LeftSemi | LeftAnti | LeftMark);
+        let compiled = match key_columns.as_slice() {
+            [] => None,
+            keys => {
+                let of_layout = columns_of(&layout, 0);
+                let keys = keys.iter().map(|&key| of_layout[key].clone()).collect();
+                let sink = Sink::Build { keys, null_equals_null: join.null_equals_null };
+                let pipeline = Pipeline { input: layout.clone(), steps: vec![], sink };
+                Some(Arc::new(program::compile(&pipeline)?))
+            }
+        };
+        let table = match self.push(sources, read, StageWork::Build { compiled, marks })? {
+            Source::Stage(table) => table,
+            _ => return Err(Error::bug("a stage is no stage")),
+        };
+
+        let mut open = self.open(right)?;
+        // Behind the left side's own columns there may be computed keys, which end here.
+        let (table_count, left_count) = (layout.fields().len(), left.host().schema().fields().len());
+        let right_count = right.host().schema().fields().len();
+        let kind = match join.join_type {
+            Inner | Left => ProbeKind::Inner,
+            Right | Full => ProbeKind::Outer,
+            LeftSemi | LeftAnti | LeftMark | RightSemi => ProbeKind::Semi,
+            RightAnti => ProbeKind::Anti,
+            RightMark => ProbeKind::Mark,
+        };
+        // The residual is over left and right; the pipeline has right and left.
+        let mut both = columns_of(&layout, right_count);
+        both.truncate(left_count);
+        both.extend(columns_of(&right.host().schema(), 0));
+        let columns = if kind == ProbeKind::Outer { nullable(&layout) } else { layout.clone() };
+        open.tables.push(table);
+        open.builder = open.builder.probe(Probe {
+            table: open.tables.len() - 1,
+            keys: join.right_keys.clone(),
+            null_equals_null: join.null_equals_null,
+            kind,
+            columns,
+            residual: join.residual.as_ref().map(|residual| residual.substitute(&both)),
+            marks,
+        });
+        let left_first: Vec<usize> = (right_count..right_count + left_count).chain(0..right_count).collect();
+        match join.join_type {
+            Inner | Right => {
+                open.builder = pick(open.builder, &pick_indices(&left_first, join));
+                Ok(open)
+            }
+            RightSemi | RightAnti | RightMark => {
+                if let Some(projection) = &join.projection {
+                    open.builder = pick(open.builder, projection);
+                }
+                Ok(open)
+            }
+            LeftSemi | LeftAnti | LeftMark => {
+                // Who looks up only marks what it meets.
+                open.builder = open.builder.project(&[]);
+                self.materialize(open, Arc::new(Schema::empty()))?;
+                let by_group = join.residual.is_none();
+                let mut met = Open::over(vec![Source::Met { build: table, by_group }], with_met(&layout));
+                let bit = Expr::column(table_count, DataType::Boolean, false);
+                let all = columns_of(&with_met(&layout), 0);
+                met.builder = match join.join_type {
+                    LeftSemi => met.builder.filter(&bit).project(&all[..left_count]),
+                    LeftAnti => met.builder.filter(&not(bit)).project(&all[..left_count]),
+                    _ => {
+                        let mut columns = all[..left_count].to_vec();
+                        columns.push(bit);
+                        met.builder.project(&columns)
+                    }
+                };
+                if let Some(projection) = &join.projection {
+                    met.builder = pick(met.builder, projection);
+                }
+                Ok(met)
+            }
+            Left | Full => {
+                open.builder = pick(open.builder, &pick_indices(&left_first, join));
+                let pairs = self.materialize(open, schema.clone())?;
+                let marked = with_met(&layout);
+                let mut rest =
+                    Open::over(vec![Source::Met { build: table, by_group: false }], marked.clone());
+                let bit = Expr::column(table_count, DataType::Boolean, false);
+                let mut columns = columns_of(&marked, 0);
+                columns.truncate(left_count);
+                let null = |field: &FieldRef| Expr::literal(Literal::Null, decoded(field.data_type()));
+                columns.extend(right.host().schema().fields().iter().map(null));
+                rest.builder = rest.builder.filter(&not(bit)).project(&columns);
+                if let Some(projection) = &join.projection {
+                    rest.builder = pick(rest.builder, projection);
+                }
+                let rest = self.materialize(rest, schema.clone())?;
+                Ok(Open::over(vec![pairs, rest], layout_of(&schema)))
+            }
+        }
+    }
+
+    /// Has the rows lie somewhere: where they are, if nothing is done to them, or written by a stage.
+    fn lie(&mut self, open: Open, schema: SchemaRef) -> Result<Lying> {
+        if let Some(read) = chosen(&open.builder) {
+            let fields: Vec<FieldRef> =
+                read.iter().map(|&index| open.builder.input().fields()[index].clone()).collect();
+            return Ok(Lying { sources: open.sources, read, layout: Arc::new(Schema::new(fields)) });
+        }
+        let layout = layout_of(&schema);
+        let stage = self.materialize(open, schema)?;
+        Ok(Lying { sources: vec![stage], read: (0..layout.fields().len()).collect(), layout })
+    }
+
+    /// Ends a pipeline by writing its columns under the names of `schema`.
+    fn materialize(&mut self, open: Open, schema: SchemaRef) -> Result<Source> {
+        let pipeline = open.builder.materialize(layout_of(&schema));
+        self.pipeline(open.sources, pipeline, open.tables)
+    }
+
+    fn pipeline(&mut self, sources: Vec<Source>, pipeline: Pipeline, tables: Vec<usize>) -> Result<Source> {
+        let (narrow, read) = pipeline.narrow();
+        let compiled = Arc::new(program::compile(&narrow)?);
+        self.push(sources, read, StageWork::Pipeline { compiled, tables })
+    }
+
+    fn push(&mut self, sources: Vec<Source>, read: Vec<usize>, work: StageWork) -> Result<Source> {
+        let mut of_stage = read.clone();
+        for source in &sources {
+            let Source::Leaf(number) = source else { continue };
+            let leaf = &mut self.leaves[*number];
+            // What a stage reads in another order or twice is uploaded once, in the leaf's.
+            leaf.read = read.clone();
+            leaf.read.sort_unstable();
+            leaf.read.dedup();
+            let place = |index: &usize| leaf.read.binary_search(index).unwrap_or(usize::MAX);
+            of_stage = read.iter().map(place).collect();
+            for &index in &leaf.read {
+                let field = leaf.input.field(index);
+                if Storage::of(field.data_type()).is_none() {
+                    return Err(Error::unsupported(format!(
+                        "column '{}': no device form of type {}",
+                        field.name(),
+                        field.data_type()
+                    )));
+                }
+            }
+            leaf.input = Arc::new(leaf.input.project(&leaf.read).map_err(|error| {
+                Error::bug(format!("a stage reads columns that its leaf does not have: {error}"))
+            })?);
+        }
+        self.stages.push(Stage { sources, read: of_stage, work });
+        Ok(Source::Stage(self.stages.len() - 1))
+    }
+}
+
+/// The columns `indices` of what the builder leaves.
+fn pick(builder: PipelineBuilder, indices: &[usize]) -> PipelineBuilder {
+    let columns: Vec<Expr> = builder.columns().to_vec();
+    let reference =
+        |&index: &usize| Expr::column(index, columns[index].data_type.clone(), columns[index].nullable);
+    let picked: Vec<Expr> = indices.iter().map(reference).collect();
+    builder.project(&picked)
+}
+
+/// A join's output columns, as places in `order`.
+fn pick_indices(order: &[usize], join: &Join) -> Vec<usize> {
+    match &join.projection {
+        Some(projection) => projection.iter().map(|&index| order[index]).collect(),
+        None => order.to_vec(),
+    }
+}
+
+fn not(expr: Expr) -> Expr {
+    Expr::new(Op::Not, vec![expr], DataType::Boolean)
+}
+
+fn with_met(layout: &SchemaRef) -> SchemaRef {
+    let mut fields: Vec<FieldRef> = layout.fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new("met", DataType::Boolean, false)));
+    Arc::new(Schema::new(fields))
+}
+
+fn nullable(layout: &SchemaRef) -> SchemaRef {
+    let fields = layout.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The schema as a stage writes it: dictionaries are written out.
+fn layout_of(schema: &SchemaRef) -> SchemaRef {
+    let fields = schema.fields().iter();
+    let decoded = fields.map(|field| field.as_ref().clone().with_data_type(decoded(field.data_type())));
+    Arc::new(Schema::new(decoded.collect::<Vec<_>>()))
+}
+
+fn decoded(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Dictionary(_, value) => value.as_ref().clone(),
+        other => other.clone(),
+    }
+}
+
+/// Returns the bytes of one row of `fields`; strings are taken at 16 bytes and their offset.
+pub fn row_bytes<'a>(fields: impl IntoIterator<Item = &'a FieldRef>) -> f64 {
+    fields
+        .into_iter()
+        .map(|field| match Storage::of(field.data_type()) {
+            Some(Storage::Bits) => 0.125,
+            Some(Storage::Bytes) | None => 20.0,
+            Some(fixed) => fixed.width().unwrap_or(8) as f64,
+        })
+        .sum()
+}
