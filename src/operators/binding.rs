@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::join::JoinTable;
+use super::join::{JoinTable, Tables};
 use super::prefix_sum::{Summand, prefix_sum};
 use crate::column::{DeviceChunk, DeviceColumn, Storage};
 use crate::device::{DeviceBuffer, KernelSource};
@@ -25,7 +25,7 @@ pub(super) struct Program {
     /// A source for each module.
     sources: Vec<KernelSource>,
     /// The tables that the steps probe and expand.
-    tables: Vec<Arc<JoinTable>>,
+    tables: Tables,
     /// The literal pool on the device, once it was written.
     pool: Option<DeviceBuffer>,
 }
@@ -116,7 +116,7 @@ fn failure(word: u64, sites: &[String]) -> Error {
 }
 
 impl Program {
-    pub fn new(compiled: Arc<CompiledPipeline>, tables: Vec<Arc<JoinTable>>) -> Program {
+    pub fn new(compiled: Arc<CompiledPipeline>, tables: Tables) -> Program {
         let name = match &compiled.sink {
             CompiledSink::Materialize { .. } => "materialize",
             CompiledSink::Aggregate { .. } => "aggregate",
@@ -157,8 +157,8 @@ impl Program {
             Some(Step::Expand(expand)) => expand.table,
             _ => return Err(Error::bug(format!("step {step} has no table"))),
         };
-        let table = self.tables.get(number);
-        table.map(Arc::as_ref).ok_or_else(|| Error::bug(format!("table {number} was not given")))
+        let table = self.tables.get(number).and_then(Option::as_deref);
+        table.ok_or_else(|| Error::bug(format!("table {number} was not given")))
     }
 
     /// The compiled module that holds entry point `entry`.

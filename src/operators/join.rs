@@ -22,6 +22,9 @@ static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
     KernelSource::new("groups", text, entries)
 });
 
+/// The tables that a pipeline looks into, by number; those that it does not look into may be missing.
+pub type Tables = Vec<Option<Arc<JoinTable>>>;
+
 /// The rows of a chunk, to be found by key.
 pub struct JoinTable {
     pub(super) chunk: Arc<DeviceChunk>,
@@ -138,6 +141,12 @@ fn launch(task: &mut Task<'_>, entry: &str, threads: usize, words: &[u64]) -> Re
     let grid = u32::try_from(threads.div_ceil(BLOCK))
         .map_err(|_| Error::unsupported(format!("a launch of {threads} threads")))?;
     task.launch(kernel.function(entry)?, grid, BLOCK as u32, 0, &to_bytes(words))
+}
+
+/// Returns about how many bytes a table of `rows` rows of `bytes` bytes takes while it is built.
+pub fn build_bytes(rows: usize, bytes: usize) -> usize {
+    // The rows twice while they are put together; slots, keys and groups.
+    2 * bytes + 72 * rows
 }
 
 impl JoinTable {

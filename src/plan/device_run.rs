@@ -19,8 +19,9 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
-use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned};
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
@@ -378,8 +379,16 @@ impl DeviceRun {
         Ok(results)
     }
 
-    /// Sends the rows of all partitions of `plan`, which run at the same time.
+    /// Sends the rows of all partitions of `plan`, which run at the same time, in their order if they have one.
     async fn merge_partitions(&self, plan: &Arc<dyn ExecutionPlan>, output: &Output) -> PlanResult<()> {
+        // A device node has one partition, and the order of the rows of all: so must have what stands in for it.
+        let plan = match plan.output_ordering() {
+            Some(order) if plan.output_partitioning().partition_count() > 1 => {
+                &(Arc::new(SortPreservingMergeExec::new(order.clone(), plan.clone()))
+                    as Arc<dyn ExecutionPlan>)
+            }
+            _ => plan,
+        };
         let streams = execute_stream_partitioned(plan.clone(), self.context.clone())?;
         let mut merged = futures::stream::select_all(
             streams.into_iter().map(|stream| spawn_buffered(stream, BATCHES_AHEAD)),

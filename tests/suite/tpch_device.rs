@@ -1,11 +1,13 @@
 //! The 22 TPC-H queries on a simulated device, with every operator placed there that has a device form.
 
+use swath::bench::answer::of_batches;
+use swath::bench::compare::compare;
+use swath::bench::generate::Stop;
 use swath::config::{Config, Fallback, Placement};
 use swath::observe::Receipt;
 use swath::session::{Session, TableSource};
 use swath::tpch::answer;
-use swath::tpch::compare::compare;
-use swath::tpch::generate::{Stop, generate};
+use swath::tpch::generate::generate;
 use swath::tpch::query::Query;
 use swath::tpch::table::Table;
 
@@ -115,7 +117,7 @@ async fn check(session: &Session, query: Query) -> Result<Receipt, String> {
         session.sql(&query.text(SCALE_FACTOR)).await.map_err(|error| format!("Q{number}: {error}"))?;
     let result = frame.collect().await.map_err(|error| format!("Q{number}: {error}"))?;
     let expected = answer::kept(query, SCALE_FACTOR).expect("is kept").expect("is whole");
-    let actual = answer::of_batches(&result.schema, &result.batches).expect("has an answer's types");
+    let actual = of_batches(&result.schema, &result.batches).expect("has an answer's types");
     match compare(&expected, &actual, query.partial_order()) {
         Ok(()) => Ok(result.receipt),
         Err(difference) => Err(format!("Q{number}: {difference}\n{}", result.receipt)),
@@ -157,7 +159,7 @@ async fn q1_and_q6_run_wholly_on_the_device() {
             assert!(!works, "{} ran on the CPU\n{receipt}", operator.name);
         }
         let expected = answer::kept(query, SCALE_FACTOR).expect("is kept").expect("is whole");
-        let actual = answer::of_batches(&result.schema, &result.batches).expect("has an answer's types");
+        let actual = of_batches(&result.schema, &result.batches).expect("has an answer's types");
         compare(&expected, &actual, query.partial_order()).expect("the answer is right");
     }
 }

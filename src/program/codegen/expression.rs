@@ -69,6 +69,7 @@ impl Emitter {
                 self.like(expr, pattern, *negated, *case_insensitive)
             }
             Op::Call(function) => self.call(*function, expr),
+            Op::PartitionOf { count } => self.partition_of(expr, *count),
             Op::AddInterval { months, days, nanoseconds } => {
                 self.add_interval(expr, *months, *days, *nanoseconds)
             }
