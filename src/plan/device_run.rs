@@ -38,7 +38,7 @@ use crate::operators::Execution;
 use crate::worker::{CancelToken, Task, TaskStats, Worker};
 
 /// Rows of the smallest chunk: where this many do not fit a device's memory, fewer will not help.
-pub(super) const CHUNK_ROWS_MIN: usize = 8192;
+pub(super) const CHUNK_ROWS_MIN: usize = 1024;
 
 /// The share of a device's memory that a chunk of the input may take, and the bytes that it may take in any case.
 const CHUNK_SHARE: usize = 16;
