@@ -244,11 +244,9 @@ fn find_exponents(
         if !program.makes_text() {
             return Ok(());
         }
-        let enough = text.bytes_enough(task)?;
-        if enough <= text.bytes() {
-            return Ok(());
-        }
-        text_bytes = enough;
+        let Some(missing) = text.bytes_missing(task)? else { return Ok(()) };
+        text_bytes = missing;
+        text.undo(task, program, Some(input))?;
         task.copy(exponents, &before, bytes)?;
     }
 }
@@ -291,8 +289,9 @@ fn build(task: &mut Task<'_>, program: &mut Program, inputs: &[(Input, u64)], ah
         };
         let report = filled.control.read_with_text(task, &compiled.sites)?;
         if report.text_overflow {
-            for (bytes, text) in text_bytes.iter_mut().zip(&filled.texts) {
-                *bytes = text.bytes_enough(task)?;
+            for ((bytes, text), (input, _)) in text_bytes.iter_mut().zip(&filled.texts).zip(inputs) {
+                *bytes = text.bytes_missing(task)?.unwrap_or(text.bytes());
+                text.undo(task, program, Some(input))?;
             }
         } else if !report.overflow {
             let Filling { slots, slot_count, texts, .. } = filled;

@@ -70,7 +70,8 @@ fn run_range(
         if !report.text_overflow {
             break (outputs, if *filtered { report.rows } else { rows }, text);
         }
-        text_bytes = text.bytes_enough(task)?;
+        text_bytes = text.bytes_missing(task)?.unwrap_or(text.bytes());
+        text.undo(task, program, Some(input))?;
     };
     let chunk = outputs.finish(task, compiled.pipeline.output(), kept);
     // References point into it until the strings are gathered.

@@ -6,6 +6,7 @@
 mod aggregate;
 mod binding;
 pub mod concat;
+mod dictionary;
 mod fixed;
 pub mod gather;
 mod join;
@@ -13,11 +14,14 @@ mod limit;
 mod materialize;
 mod merge_sort;
 mod output;
+mod partition;
 mod prefix_sum;
 mod radix_select;
 mod radix_sort;
 pub mod sort;
 mod sort_key;
+mod sort_runs;
+mod sort_words;
 mod text;
 pub mod window;
 
@@ -33,10 +37,12 @@ use aggregate::AggregateState;
 use binding::Program;
 pub use concat::concat;
 pub use gather::gather;
-pub use join::{JoinTable, build, with_bits};
+pub use join::{JoinTable, Tables, build, build_bytes, with_bits};
 pub use limit::limit;
 pub use output::empty;
+pub use partition::partition;
 pub use sort::{SortKey, sort};
+pub use sort_runs::sort_runs;
 
 /// A pipeline at work: chunks go in, chunks come out.
 ///
@@ -59,7 +65,7 @@ impl Execution {
     ///
     /// # Errors
     /// `bug` where the pipeline builds a table: that is [`build`]'s to run.
-    pub fn new(compiled: Arc<CompiledPipeline>, tables: Vec<Arc<JoinTable>>) -> Result<Execution> {
+    pub fn new(compiled: Arc<CompiledPipeline>, tables: Tables) -> Result<Execution> {
         let state = match compiled.sink {
             CompiledSink::Materialize { .. } => State::Materialize,
             CompiledSink::Aggregate { .. } => State::Aggregate(Box::default()),
