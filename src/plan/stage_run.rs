@@ -540,16 +540,17 @@ impl Running {
     }
 
     fn push(&mut self, task: &mut Task<'_>, chunk: Arc<DeviceChunk>) -> Result<()> {
-        for made in self.execution.push(task, chunk.clone())? {
-            self.outputs.push(task.store(made)?);
-        }
+        let outputs = &mut self.outputs;
+        let mut store = |task: &mut Task<'_>, made| {
+            outputs.push(task.store(made)?);
+            Ok(())
+        };
+        self.execution.push_into(task, chunk.clone(), &mut store)?;
         if let Some(unmatched) = &mut self.unmatched {
             let marks = self.execution.take_marks();
             let marks = marks.ok_or_else(|| Error::bug("an outer join without marks"))?;
             let marked = Arc::new(operators::with_bits(&chunk, marks)?);
-            for made in unmatched.push(task, marked)? {
-                self.outputs.push(task.store(made)?);
-            }
+            unmatched.push_into(task, marked, &mut store)?;
         }
         Ok(())
     }

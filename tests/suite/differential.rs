@@ -34,8 +34,19 @@ impl Pair {
     }
 
     pub fn over(batches: &[RecordBatch], lazy: bool, what: String) -> Pair {
+        Pair::within(None, batches, lazy, what)
+    }
+
+    /// As [`over`](Pair::over), with a device of so much memory.
+    pub fn within(
+        device_memory_limit: Option<u64>,
+        batches: &[RecordBatch],
+        lazy: bool,
+        what: String,
+    ) -> Pair {
         use_device();
         let config = Config {
+            device_memory_limit,
             placement: Placement::Device,
             fallback: Fallback::Error,
             cache_dir: Some(kernel_folder()),
