@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`cli`] | the `swath` command |
 //! | [`tpch`], [`tpcds`], [`h2o`], [`clickbench`], [`bench`] | benchmarks, and what they share |
+//! | [`operator_bench`] | single operators, measured over generated data |
 //! | [`session`] | the user's entry point: tables, SQL, results |
 //! | [`plan`] | placement over DataFusion's physical plans; the only place that knows them |
 //! | [`operators`] | one file per device operator: how it runs on a worker |
@@ -30,6 +31,7 @@ pub mod error;
 pub mod h2o;
 pub mod memory;
 pub mod observe;
+pub mod operator_bench;
 pub mod operators;
 pub mod plan;
 pub mod program;

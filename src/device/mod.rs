@@ -25,5 +25,5 @@ pub use context::{Device, DeviceInfo, devices};
 pub use kernel_cache::{CacheOutcome, KernelCache};
 pub use library::available;
 pub use module::{Function, Module, launch_count};
-pub use probe::{DriverReport, probe};
+pub use probe::{DriverReport, cpu_cores, probe};
 pub use stream::{Event, Stream};

@@ -48,6 +48,8 @@ pub struct OperatorReceipt {
     pub download_ms: f64,
     /// On the host: time spent computing, over all threads. On a device: from the first input to the last output.
     pub elapsed_ms: f64,
+    /// The most device memory that was reserved at a time while it ran, resident tables included.
+    pub peak_bytes: u64,
     /// The tiers below the device that data moved to and from for want of room, from the fastest; empty where none
     /// did.
     pub tiers: Vec<TierReceipt>,

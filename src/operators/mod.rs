@@ -21,9 +21,9 @@ mod radix_sort;
 pub mod sort;
 mod sort_key;
 mod sort_runs;
+mod sort_words;
 mod text;
 pub mod window;
-mod sort_words;
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, Time};
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned};
@@ -82,6 +82,7 @@ pub(super) struct RunMetrics {
     upload_time: Time,
     download_time: Time,
     device_elapsed: Time,
+    peak_bytes: Gauge,
     tiers: TierMetrics,
 }
 
@@ -102,6 +103,7 @@ impl RunMetrics {
             upload_time: time("upload_time"),
             download_time: time("download_time"),
             device_elapsed: time("device_elapsed"),
+            peak_bytes: MetricBuilder::new(metrics).gauge("peak_bytes", 0),
             tiers: TierMetrics::new(metrics),
         }
     }
@@ -116,6 +118,7 @@ impl RunMetrics {
         self.kernel_time.add_duration(stats.kernel_time);
         self.upload_time.add_duration(stats.upload_time);
         self.download_time.add_duration(stats.download_time);
+        self.peak_bytes.set_max(stats.peak_bytes as usize);
         self.tiers.add(stats);
     }
 }

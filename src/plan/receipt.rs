@@ -113,6 +113,7 @@ fn fill_device(entry: &mut OperatorReceipt, device: &DeviceExec, metrics: &Metri
     entry.upload_ms = time("upload_time");
     entry.download_ms = time("download_time");
     entry.elapsed_ms = time("device_elapsed");
+    entry.peak_bytes = sum("peak_bytes");
     entry.tiers = tier_receipts(metrics);
     // An operator is called a device operator only if a kernel did its work.
     if entry.kernels_launched > 0 {
