@@ -108,12 +108,12 @@ fn fill_device(entry: &mut OperatorReceipt, device: &DeviceExec, metrics: &Metri
     entry.kernels_launched = sum("kernels_launched");
     entry.kernels_compiled = sum("kernels_compiled");
     entry.cache_hits = sum("cache_hits");
+    entry.peak_bytes = sum("peak_bytes");
     entry.compile_ms = time("compile_time");
     entry.kernel_ms = time("kernel_time");
     entry.upload_ms = time("upload_time");
     entry.download_ms = time("download_time");
     entry.elapsed_ms = time("device_elapsed");
-    entry.peak_bytes = sum("peak_bytes");
     entry.tiers = tier_receipts(metrics);
     // An operator is called a device operator only if a kernel did its work.
     if entry.kernels_launched > 0 {
