@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`cli`] | the `swath` command |
 //! | [`tpch`], [`tpcds`], [`h2o`], [`clickbench`], [`bench`] | benchmarks, and what they share |
+//! | [`calibrate`] | measuring this machine for the cost model |
 //! | [`operator_bench`] | single operators, measured over generated data |
 //! | [`session`] | the user's entry point: tables, SQL, results |
 //! | [`plan`] | placement over DataFusion's physical plans; the only place that knows them |
@@ -22,6 +23,7 @@
 //! | [`observe`] | receipts and progress |
 
 pub mod bench;
+pub mod calibrate;
 pub mod cli;
 pub mod clickbench;
 pub mod column;

@@ -18,7 +18,7 @@ mod module;
 mod probe;
 mod stream;
 
-pub use bandwidth::{CopyBandwidth, copy_bandwidth};
+pub use bandwidth::{CopyBandwidth, TransferBandwidth, copy_bandwidth, transfer_bandwidth};
 pub use buffer::{DeviceBuffer, PinnedBuffer};
 pub use compile::{Architecture, Image, KernelSource, compile};
 pub use context::{Device, DeviceInfo, devices};

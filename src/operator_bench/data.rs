@@ -82,6 +82,16 @@ impl TableSpec {
             .map_err(|error| Error::bug(error.to_string()))
     }
 
+    /// Generates the rows as batches in one row.
+    ///
+    /// # Errors
+    /// A bug alone.
+    pub fn batches(&self) -> Result<Vec<RecordBatch>> {
+        let schema = self.schema();
+        let starts = (0..self.rows).step_by(BATCH_ROWS);
+        starts.map(|start| self.batch(&schema, start..self.rows.min(start + BATCH_ROWS as u64))).collect()
+    }
+
     fn batch(&self, schema: &SchemaRef, rows: std::ops::Range<u64>) -> Result<RecordBatch> {
         let column = |(index, (_, values)): (usize, &(&str, Values))| {
             values.column(index as u64 + 1, self.rows, rows.clone())

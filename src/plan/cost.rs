@@ -292,8 +292,8 @@ impl TreeSize {
         }
     }
 
-    /// The stages, each a task and some kernels to compile.
-    fn stages(&self) -> f64 {
+    /// Counts the stages, each a task and some kernels to compile.
+    pub fn stages(&self) -> f64 {
         let breaks = |step: &&StepSize| match step.work {
             Work::Aggregate { .. } => true,
             Work::Join { keys, .. } => keys > 0,

@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::observe::receipt::{OperatorReceipt, Receipt, Totals, human_bytes};
 use crate::plan;
 
-pub use crate::plan::cost::{CostFile, Costs};
+pub use crate::plan::cost::{CostFile, Costs, DeviceCosts};
 pub use frame::{Frame, QueryResult, ResultStream};
 pub use statement::{ends_statement, split as split_statements};
 pub use table::{Compression, Format, TableOptions, TableSource};

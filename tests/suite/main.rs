@@ -3,6 +3,7 @@
 mod allocation_faults;
 mod bad_input;
 mod bench;
+mod calibrate;
 mod cli;
 mod clickbench;
 mod column;

@@ -2,14 +2,17 @@
 
 use std::fs;
 
-use crate::program::{assert_names, command, swath_on_simulator, Ran};
+use crate::program::{Ran, assert_names, command, swath_on_simulator};
 
 #[test]
 fn every_operator_is_measured_on_both_sides() {
     let folder = tempfile::tempdir().expect("a folder");
     let arguments = ["bench", "operators", "--rows", "2000", "--rounds", "1", "--output", "operators.json"];
     let text = swath_on_simulator(folder.path(), arguments).succeeded();
-    assert_names(&text, &["SIMULATED", "filter", "1e3 groups", "1e3 unique, 10 % match", "running sum", "regex"]);
+    assert_names(
+        &text,
+        &["SIMULATED", "filter", "1e3 groups", "1e3 unique, 10 % match", "running sum", "regex"],
+    );
     let json = fs::read_to_string(folder.path().join("operators.json")).expect("was written");
     let report: serde_json::Value = serde_json::from_str(&json).expect("is JSON");
     assert_eq!(report["simulated"], true);

@@ -21,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("session", &["error", "config", "observe", "device", "plan"]),
     ("bench", &["error", "config", "observe", "session"]),
     ("operator_bench", &["error", "config", "session", "bench"]),
+    ("calibrate", &["error", "config", "device", "worker", "plan", "session", "bench", "operator_bench"]),
     ("tpch", &["error", "config", "observe", "session", "bench"]),
     ("tpcds", &["error", "bench"]),
     ("h2o", &["error", "bench"]),
@@ -35,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "session",
             "bench",
             "operator_bench",
+            "calibrate",
             "tpch",
             "tpcds",
             "h2o",
@@ -46,7 +48,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Crates that only some modules may name.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("cudarc", &["device"]),
-    ("datafusion", &["plan", "session", "bench", "operator_bench", "tpch", "cli"]),
+    ("datafusion", &["plan", "session", "bench", "operator_bench", "calibrate", "tpch", "cli"]),
 ];
 
 pub fn run() -> Outcome {

@@ -5,7 +5,7 @@ mod device;
 mod h2o;
 mod operators;
 mod overhead;
-mod report;
+pub(super) mod report;
 mod suite;
 mod tpcds;
 mod tpch;
