@@ -79,6 +79,9 @@ pub struct Config {
     pub spill_dir: Option<PathBuf>,
     /// Where compiled kernels are kept; `None` takes the user's cache folder.
     pub cache_dir: Option<PathBuf>,
+    /// The file with the cost constants of this machine, as `swath calibrate` writes it; `None` takes the user's, where
+    /// there is one.
+    pub cost_file: Option<PathBuf>,
     /// CPU partitions of a plan; `None` takes the number of cores.
     pub target_partitions: Option<usize>,
     /// Bytes of input gathered on the host before a chunk is sent to a device; `None` takes 64 MiB.

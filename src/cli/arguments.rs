@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::note;
 use crate::config::{Config, Fallback, Placement};
 use crate::error::{Error, Result};
 use crate::h2o::data::Shape;
@@ -36,6 +37,9 @@ pub(super) struct DeviceArguments {
     /// Folder that compiled kernels are kept in.
     #[arg(long, value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
+    /// File with the cost constants of this machine, as `swath calibrate` writes it.
+    #[arg(long, value_name = "PATH")]
+    pub cost_file: Option<PathBuf>,
     /// CPU threads of a query.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
@@ -52,6 +56,7 @@ impl DeviceArguments {
             spill_disk_limit: self.spill_disk_limit,
             spill_dir: self.spill_dir.clone(),
             cache_dir: self.cache_dir.clone(),
+            cost_file: self.cost_file.clone(),
             target_partitions: self.threads.map(usize::from),
             ..Config::default()
         }
@@ -84,6 +89,10 @@ impl SessionArguments {
     /// Opens the session, sets its options and registers its tables.
     pub async fn open(&self) -> Result<Session> {
         let session = Session::with_config(self.device.config())?;
+        let costs = session.engine().costs();
+        for damage in costs.notes.iter().filter(|_| costs.damaged) {
+            note(format!("warning: {damage}"));
+        }
         for (key, value) in &self.options {
             session.set(key, value).await.map_err(|error| error.context("--set"))?;
         }

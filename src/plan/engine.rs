@@ -12,6 +12,7 @@ use datafusion::error::Result as PlanResult;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionConfig;
 
+use super::cost::{CostFile, Costs};
 use super::placement::PlacementRule;
 use super::scan_projection::ScanProjection;
 use super::stages::DevicePlan;
@@ -28,6 +29,7 @@ pub struct Engine {
     workers: Workers,
     /// Why there is no device; `None` where there is one.
     absence: Option<String>,
+    costs: Costs,
     /// What is known of kernels, by the hash of their source.
     kernels: Mutex<HashMap<u64, KernelHistory>>,
 }
@@ -45,18 +47,31 @@ impl Engine {
     /// Finds the devices and starts a worker for the first. Without a driver it starts nothing and costs nothing.
     ///
     /// # Errors
-    /// None today: a device that cannot be used is an [absence](Engine::absence), and everything runs on the CPU.
+    /// A file of cost constants that the configuration names and that cannot be used. A device that cannot be used is an
+    /// [absence](Engine::absence), and everything runs on the CPU.
     pub fn start(config: &Config) -> Result<Arc<Engine>> {
         let (workers, absence) = match start_workers(config) {
             Ok(workers) => (workers, None),
             Err(reason) => (Workers::none(), Some(reason)),
         };
-        Ok(Arc::new(Engine { config: config.clone(), workers, absence, kernels: Mutex::default() }))
+        let device = workers.first().map(|worker| worker.info().name.as_str());
+        let path = config.cost_file.clone().or_else(CostFile::default_path);
+        let costs = Costs::find(path.as_deref(), device, device::cpu_cores());
+        if let (true, Some(_), Some(note)) = (costs.damaged, &config.cost_file, costs.notes.first()) {
+            return Err(Error::user(note.clone()));
+        }
+        let kernels = Mutex::default();
+        Ok(Arc::new(Engine { config: config.clone(), workers, absence, costs, kernels }))
     }
 
     /// Returns why there is no device to run on, or `None` where there is one.
     pub fn absence(&self) -> Option<&str> {
         self.absence.as_deref()
+    }
+
+    /// Returns the constants that placement decides by, and where they come from.
+    pub fn costs(&self) -> &Costs {
+        &self.costs
     }
 
     /// Returns the configuration that the engine was started with.

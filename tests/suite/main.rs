@@ -3,6 +3,7 @@
 mod allocation_faults;
 mod bad_input;
 mod bench;
+mod calibrate;
 mod cli;
 mod clickbench;
 mod column;
@@ -13,6 +14,7 @@ mod generated;
 mod h2o;
 mod joins;
 mod operators;
+mod operators_bench;
 mod placement;
 mod program;
 mod simulator;
