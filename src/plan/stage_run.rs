@@ -11,6 +11,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::device_run::{CHUNK_ROWS_MIN, DeviceRun, Failure};
 use super::feed::{Feed, choose, join, split};
+use super::spill_run::together;
 use super::stages::{Source, Stage, StageWork};
 use crate::column::{DeviceChunk, StagedChunk};
 use crate::error::{Error, Result};
@@ -390,11 +391,12 @@ impl DeviceRun {
         chunks: Vec<StoredChunk>,
         fold: bool,
     ) -> Result<Vec<StoredChunk>> {
+        let bytes = self.chunk_bytes().min(self.share() / 4);
+        let chunks = together(chunks, bytes);
         self.on_task("pipeline", move |task| {
-            for chunk in chunks {
-                let fetched = task.fetch(&chunk)?;
-                drop(chunk);
-                running.push(task, fetched)?;
+            for chunks in chunks {
+                let chunk = whole(task, chunks)?;
+                running.push(task, chunk)?;
                 if fold {
                     running.execution.relieve(task)?;
                 }
