@@ -25,6 +25,7 @@ mod engine;
 mod explain;
 mod expression;
 mod feed;
+mod grouping;
 mod join;
 mod lower;
 mod placement;

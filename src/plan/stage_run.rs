@@ -8,7 +8,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::device_run::{CHUNK_ROWS_MIN, DeviceRun, Failure};
 use super::feed::{Feed, choose, join, split};
-use super::stages::{Source, Stage, StageWork};
+use super::stages::{Source, StageWork};
 use crate::column::{DeviceChunk, StagedChunk};
 use crate::error::{Error, Result};
 use crate::operators::{self, Execution, JoinTable};
@@ -64,10 +64,10 @@ impl DeviceRun {
                             _ => Err(Error::bug("a pipeline looks into what is no table")),
                         })
                         .collect::<Result<Vec<_>>>()?;
-                    Made::Chunks(self.run_pipeline(stage, compiled, tables, &mut made, inputs).await?)
+                    Made::Chunks(self.run_pipeline(number, compiled, tables, &mut made, inputs).await?)
                 }
                 work => {
-                    let chunks = self.source_chunks(stage, &mut made, inputs).await?;
+                    let chunks = self.source_chunks(number, &mut made, inputs).await?;
                     self.run_whole(work.clone(), chunks).await?
                 }
             };
@@ -78,7 +78,7 @@ impl DeviceRun {
                 }
             }
         }
-        let chunks = self.chunks_of(&self.plan.sources.clone(), &mut made).await?;
+        let chunks = self.chunks_of(usize::MAX, &self.plan.sources.clone(), &mut made).await?;
         let plan = self.plan.clone();
         Ok(self
             .on_task("download", move |task| {
@@ -122,15 +122,27 @@ impl DeviceRun {
         Ok(made)
     }
 
-    /// Takes the rows that stages left.
-    async fn chunks_of(&self, sources: &[Source], made: &mut [Made]) -> Result<Vec<Arc<DeviceChunk>>> {
+    /// Takes the rows that stages left, for stage `number`: away, unless a later one needs them too.
+    async fn chunks_of(
+        &self,
+        number: usize,
+        sources: &[Source],
+        made: &mut [Made],
+    ) -> Result<Vec<Arc<DeviceChunk>>> {
         let mut chunks = vec![];
         for source in sources {
             match *source {
-                Source::Stage(stage) => match std::mem::replace(&mut made[stage], Made::Gone) {
-                    Made::Chunks(left) => chunks.extend(left),
-                    _ => return Err(Error::bug("a stage reads what another did not leave")),
-                },
+                Source::Stage(stage) => {
+                    let Made::Chunks(left) = &mut made[stage] else {
+                        return Err(Error::bug("a stage reads what another did not leave"));
+                    };
+                    if self.last_use(stage) > number {
+                        chunks.extend(left.iter().cloned());
+                    } else {
+                        chunks.append(left);
+                        made[stage] = Made::Gone;
+                    }
+                }
                 Source::Met { build, by_group } => {
                     let Made::Table(table) = &made[build] else {
                         return Err(Error::bug("a stage reads the marks of what is no table"));
@@ -149,13 +161,14 @@ impl DeviceRun {
     /// Takes the rows of a stage that needs all of them together, with the columns that it reads.
     async fn source_chunks(
         &self,
-        stage: &Stage,
+        number: usize,
         made: &mut [Made],
         inputs: &[Arc<dyn ExecutionPlan>],
     ) -> Result<Vec<Arc<DeviceChunk>>, Failure> {
+        let stage = &self.plan.stages[number];
         let chunks = match stage.sources.as_slice() {
-            [Source::Leaf(number)] => self.upload_leaf(*number, &inputs[*number]).await?,
-            sources => self.chunks_of(sources, made).await?,
+            [Source::Leaf(leaf)] => self.upload_leaf(*leaf, &inputs[*leaf]).await?,
+            sources => self.chunks_of(number, sources, made).await?,
         };
         Ok(chunks.iter().map(|chunk| pick(chunk, &stage.read)).collect::<Result<_>>()?)
     }
@@ -238,12 +251,13 @@ impl DeviceRun {
     /// Runs a pipeline over the stage's sources: in one part, or in several where a table has several rows of a key.
     async fn run_pipeline(
         &self,
-        stage: &Stage,
+        number: usize,
         compiled: &Arc<CompiledPipeline>,
         tables: Vec<Arc<JoinTable>>,
         made: &mut [Made],
         inputs: &[Arc<dyn ExecutionPlan>],
     ) -> Result<Vec<Arc<DeviceChunk>>, Failure> {
+        let stage = &self.plan.stages[number];
         let unique: Vec<bool> = tables.iter().map(|table| table.is_unique()).collect();
         let parts = match unique.contains(&false) {
             true => compile_parts(program::split(&compiled.pipeline, &unique))?,
@@ -251,10 +265,10 @@ impl DeviceRun {
         };
         let (first, others) = parts.split_first().ok_or_else(|| Error::bug("a pipeline without parts"))?;
         let mut chunks = match stage.sources.as_slice() {
-            [Source::Leaf(number)] => self.run_over_leaf(*number, &inputs[*number], first, &tables).await?,
+            [Source::Leaf(leaf)] => self.run_over_leaf(*leaf, &inputs[*leaf], first, &tables).await?,
             sources => {
                 let mut chunks = vec![];
-                for chunk in self.chunks_of(sources, made).await? {
+                for chunk in self.chunks_of(number, sources, made).await? {
                     chunks.push(pick(&chunk, &stage.read)?);
                 }
                 self.run_over_chunks(chunks, first, &tables).await?
