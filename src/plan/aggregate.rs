@@ -259,9 +259,7 @@ fn function(
         // Any value will do, so one that does not depend on the order does.
         "any_value" => return Ok((Min, Method::Plain)),
         _ => {
-            if !expr.order_bys().is_empty() {
-                return Err(unsupported(expr, "ordered aggregates"));
-            }
+            // None of these depends on an order that is asked for.
             let known = FUNCTIONS.iter().find(|(known, _)| *known == name);
             let function = known.ok_or_else(|| unsupported(expr, format_args!("the aggregate {name}")))?.1;
             // To these a value that comes again is no news.

@@ -170,3 +170,189 @@ fn distinct_values() {
         1e-9,
     );
 }
+
+#[test]
+fn pairs() {
+    run(
+        &[
+            "corr(x, y), covar_samp(x, y), covar_pop(y, x), count(*)",
+            "regr_slope(y, x), regr_intercept(y, x), regr_r2(y, x), regr_count(y, x), regr_avgx(y, x)",
+            "regr_avgy(y, x), regr_sxx(y, x), regr_syy(y, x), regr_sxy(y, x), sum(x), stddev(y)",
+            "corr(x, id) FILTER (WHERE b), regr_count(i, id) FILTER (WHERE i > 9), count(DISTINCT s)",
+        ],
+        1e-6,
+    );
+}
+
+#[test]
+fn values_by_their_place() {
+    run(
+        &[
+            "median(x), median(d), median(i), median(f), stddev(y)",
+            "median(y) FILTER (WHERE b), median(wide), count(DISTINCT i), count(*)",
+            "percentile_cont(0.3) WITHIN GROUP (ORDER BY x), percentile_cont(x, 0.99), \
+             percentile_cont(0.25) WITHIN GROUP (ORDER BY y DESC), median(x), max(s)",
+            "percentile_cont(0.5) WITHIN GROUP (ORDER BY f) FILTER (WHERE i > 5), min(x)",
+        ],
+        1e-6,
+    );
+}
+
+#[test]
+fn first_and_last_values() {
+    run(
+        &[
+            "first_value(s ORDER BY id), last_value(s ORDER BY id), first_value(x ORDER BY id DESC)",
+            "first_value(i ORDER BY y DESC NULLS LAST, id), last_value(d ORDER BY s, id), count(*), median(x)",
+            "first_value(i ORDER BY id) IGNORE NULLS, last_value(s ORDER BY id) IGNORE NULLS",
+            "first_value(y ORDER BY id) FILTER (WHERE b), last_value(b ORDER BY id) FILTER (WHERE i > 4)",
+        ],
+        1e-9,
+    );
+    // One partition: the order is that of the rows.
+    for lazy in [false, true] {
+        let pair = pair(rows(6, 900, 60, 20), 1, lazy, "in order");
+        for keys in KEYS {
+            check(&pair, &query(keys, "first_value(s), last_value(x), first_value(i)"), 1e-9);
+        }
+        check(&pair, "SELECT g, any_value(k * 0 + 7), count(*) FROM t WHERE k > 3 GROUP BY g", 0.0);
+    }
+}
+
+#[test]
+fn grouping_sets() {
+    for lazy in [false, true] {
+        for (partitions, batch) in [
+            (1, rows(1, 700, 30, 12)),
+            (2, rows(2, 1300, 60, 3)),
+            (2, rows(3, 0, 9, 0)),
+            (1, rows(4, 64, 9, 100)),
+        ] {
+            let pair = pair(batch, partitions, lazy, "sets");
+            for sql in [
+                "SELECT k, g, count(*), sum(x), min(s) FROM t GROUP BY CUBE (k, g)",
+                "SELECT k, g, s, count(*), avg(d) FROM t WHERE i > 2 GROUP BY ROLLUP (k, g, s)",
+                "SELECT k, g, grouping(k), grouping(g), sum(i) FROM t GROUP BY GROUPING SETS ((k, g), (g), (g), ())",
+                "SELECT g, s, b, count(DISTINCT i), count(DISTINCT k), count(*), max(x) FROM t GROUP BY g, ROLLUP (s, b)",
+                "SELECT g, b, median(x), count(DISTINCT s), corr(x, y), sum(id) FROM t GROUP BY CUBE (g, b)",
+                "SELECT k + 1, g, count(*) FROM t GROUP BY ROLLUP (k + 1, g) HAVING count(*) > 3",
+                "SELECT g, s FROM t GROUP BY GROUPING SETS ((g), (s))",
+            ] {
+                check(&pair, sql, 1e-6);
+            }
+        }
+    }
+}
+
+#[test]
+fn over_other_operators_and_below_them() {
+    for lazy in [false, true] {
+        let pair = pair(rows(7, 1200, 50, 8), 2, lazy, "between");
+        for sql in [
+            "SELECT a.g, count(DISTINCT a.i), count(DISTINCT b.s), count(*) FROM t a JOIN t b ON a.k = b.k AND b.id < 60 \
+             GROUP BY a.g",
+            "SELECT a.g, median(a.x), median(b.y) FROM t a JOIN t b ON a.id = b.id GROUP BY a.g",
+            "SELECT m, count(*) FROM (SELECT k, median(i) AS m FROM t GROUP BY k) GROUP BY m",
+            "SELECT k, count(DISTINCT i) AS n, count(DISTINCT s) AS o FROM t GROUP BY k ORDER BY n DESC, k LIMIT 7",
+            "SELECT t.id, t.x FROM t JOIN (SELECT k, median(x) AS m FROM t GROUP BY k) s ON t.k = s.k WHERE t.x > s.m",
+            "SELECT max(n) FROM (SELECT g, count(DISTINCT k) AS n, avg(x) AS a FROM t GROUP BY g)",
+            "SELECT count(DISTINCT n), count(DISTINCT m) FROM (SELECT k, count(*) AS n, median(x) AS m FROM t GROUP BY k)",
+            "SELECT g, corr(x, y) * corr(x, y) AS r2 FROM t GROUP BY g ORDER BY r2 DESC",
+            "SELECT g, count(DISTINCT i), count(DISTINCT s) FROM t GROUP BY g UNION ALL SELECT g, k, i FROM t WHERE i < 0",
+        ] {
+            check(&pair, sql, 1e-6);
+        }
+    }
+}
+
+#[test]
+fn limits_inside_aggregates() {
+    for lazy in [false, true] {
+        for partitions in [1, 2] {
+            let pair = pair(rows(8, 1500, 300, 5), partitions, lazy, "limits");
+            check(&pair, "SELECT k, max(id) AS m FROM t GROUP BY k ORDER BY m DESC LIMIT 10", 0.0);
+            check(&pair, "SELECT k, min(id) AS m FROM t GROUP BY k ORDER BY m LIMIT 3", 0.0);
+            check(&pair, "SELECT DISTINCT g FROM t LIMIT 4", 0.0);
+            // Any 20 of the keys.
+            let sql = "SELECT DISTINCT k FROM t LIMIT 20";
+            let some = pair.query(&pair.device, sql).unwrap_or_else(|error| panic!("{}: {error}", pair.what));
+            let all = pair.query(&pair.host, "SELECT DISTINCT k FROM t").expect("the CPU does it");
+            let keys = |batch: &RecordBatch| {
+                (0..batch.num_rows())
+                    .map(|row| show(batch.column(0), row))
+                    .collect::<std::collections::BTreeSet<_>>()
+            };
+            assert_eq!(keys(&some).len(), 20, "{}", pair.what);
+            assert!(keys(&some).is_subset(&keys(&all)), "{}", pair.what);
+        }
+    }
+}
+
+#[test]
+fn many_groups() {
+    for lazy in [false, true] {
+        let pair = pair(rows(9, 30_000, 10_000, 2), 2, lazy, "many");
+        check(
+            &pair,
+            "SELECT k, count(DISTINCT i), count(DISTINCT s), count(*), sum(id) FROM t GROUP BY k",
+            1e-9,
+        );
+        check(&pair, "SELECT k, median(x), stddev(y), corr(x, id) + 2 FROM t GROUP BY k", 1e-5);
+        check(&pair, "SELECT k, g, count(*) FROM t GROUP BY ROLLUP (k, g)", 0.0);
+    }
+}
+
+/// Approximations are exact on the device.
+#[test]
+fn approximations() {
+    let pair = pair(rows(10, 4000, 20, 5), 2, true, "approximations");
+    let same = |ours: &str, exact: &str| {
+        let device = pair.query(&pair.device, ours).unwrap_or_else(|error| panic!("{ours}: {error}"));
+        let host = pair.query(&pair.host, exact).expect("the CPU does it");
+        let (device, host) = (sorted(&device), sorted(&host));
+        assert_eq!(device.num_rows(), host.num_rows(), "{ours}");
+        for column in 0..host.num_columns() {
+            for row in 0..host.num_rows() {
+                assert_eq!(
+                    show(device.column(column), row),
+                    show(host.column(column), row),
+                    "{ours}: row {row}"
+                );
+            }
+        }
+    };
+    same("SELECT k, approx_median(x) FROM t GROUP BY k", "SELECT k, median(x) FROM t GROUP BY k");
+    same(
+        "SELECT k, approx_percentile_cont(0.75) WITHIN GROUP (ORDER BY x) FROM t GROUP BY k",
+        "SELECT k, percentile_cont(x, 0.75) FROM t GROUP BY k",
+    );
+    same(
+        "SELECT k, approx_distinct(i), approx_distinct(s), count(*) FROM t GROUP BY k",
+        "SELECT k, count(DISTINCT i), count(DISTINCT s), count(*) FROM t GROUP BY k",
+    );
+}
+
+#[test]
+fn values_that_are_not_numbers() {
+    let specials = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1.5, -2.0, 0.0];
+    for seed in 1..4 {
+        let mut random = Rng(seed);
+        let plain = rows(seed, 300, 12, 5);
+        let mut column = || -> ArrayRef {
+            let value = |_| specials[random.below(specials.len() as u64) as usize];
+            Arc::new((0..300).map(value).collect::<Float64Array>())
+        };
+        let mut columns = plain.columns().to_vec();
+        let at = plain.schema().index_of("x").expect("there is x");
+        (columns[at], columns[at + 1]) = (column(), column());
+        let batch = RecordBatch::try_new(plain.schema(), columns).expect("the same schema");
+        let pair = pair(batch, 1, seed % 2 == 0, "specials");
+        check(
+            &pair,
+            "SELECT k, median(x), count(DISTINCT x), count(DISTINCT y) FROM t GROUP BY k",
+            1e-9,
+        );
+        check(&pair, "SELECT x, median(y), count(*) FROM t GROUP BY x", 1e-9);
+        check(&pair, "SELECT k, percentile_cont(x, 0.4), first_value(x ORDER BY id) FROM t GROUP BY k", 1e-9);
+    }
+}
