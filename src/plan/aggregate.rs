@@ -66,6 +66,12 @@ impl Aggregation {
     pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
         self.keys.iter().chain(self.calls.iter().flat_map(Call::exprs))
     }
+
+    /// Returns how often rows are grouped, for the cost model.
+    pub fn passes(&self) -> usize {
+        let anew = self.calls.iter().filter(|call| call.method != Method::Plain).count();
+        self.sets.len().max(1) * (1 + anew)
+    }
 }
 
 impl Call {

@@ -107,7 +107,8 @@ pub enum Work {
     /// Evaluates `nodes` expression nodes.
     Project { nodes: usize },
     /// Evaluates `nodes`, then adds to `aggregates`, in groups where `keys` is not 0.
-    Aggregate { nodes: usize, keys: usize, aggregates: usize },
+    /// `passes` counts how often rows are grouped: for distinct values and values in order more than once.
+    Aggregate { nodes: usize, keys: usize, aggregates: usize, passes: usize },
     /// Evaluates `nodes` on a pair of rows that have the same `keys`; on every pair where there are no keys.
     Join { nodes: usize, keys: usize },
     /// Orders by `keys`, and keeps the first `fetch` rows or all.
@@ -200,8 +201,9 @@ impl CostModel {
                         nodes(count) + step.rows_out * step.row_bytes_out / self.host_copy_bytes_per_s
                     }
                     Work::Project { nodes: count } => nodes(count),
-                    Work::Aggregate { nodes: count, keys, aggregates } => {
-                        let grouping = if keys == 0 { 0.0 } else { step.rows_in / self.host_groups_per_s };
+                    Work::Aggregate { nodes: count, keys, aggregates, passes } => {
+                        let groupings = if keys == 0 { passes - 1 } else { passes };
+                        let grouping = groupings as f64 * step.rows_in / self.host_groups_per_s;
                         let adding = step.rows_in * aggregates as f64 / self.host_aggregates_per_s;
                         nodes(count) + grouping + adding
                     }
@@ -245,10 +247,11 @@ impl CostModel {
             let written = step.rows_out * step.row_bytes_out / self.device_bytes_per_s;
             kernels += match step.work {
                 Work::Filter { nodes } | Work::Project { nodes } => evaluated(nodes),
-                Work::Aggregate { nodes, keys, aggregates } => {
-                    stages += 1;
-                    launches += 8.0;
-                    let grouped = if keys > 0 { step.rows_in / self.device_groups_per_s } else { 0.0 };
+                Work::Aggregate { nodes, keys, aggregates, passes } => {
+                    stages += passes;
+                    launches += 8.0 * passes as f64;
+                    let groupings = if keys == 0 { passes - 1 } else { passes };
+                    let grouped = groupings as f64 * step.rows_in / self.device_groups_per_s;
                     evaluated(nodes + aggregates) + grouped
                 }
                 Work::Join { nodes, keys: 0 } => {
@@ -374,7 +377,7 @@ mod tests {
                     row_bytes_out: 30.0,
                 },
                 StepSize {
-                    work: Work::Aggregate { nodes: 6, keys: 2, aggregates: 8 },
+                    work: Work::Aggregate { nodes: 6, keys: 2, aggregates: 8, passes: 1 },
                     rows_built: 0.0,
                     rows_in: rows / 2.0,
                     rows_out: 4.0,

@@ -79,6 +79,7 @@ impl Operator {
                 nodes: nodes(aggregation.exprs()),
                 keys: aggregation.keys.len(),
                 aggregates: aggregation.calls.len(),
+                passes: aggregation.passes(),
             },
             Operator::Join(join) => {
                 let exprs = join.left_keys.iter().chain(&join.right_keys).chain(&join.residual);
