@@ -35,6 +35,11 @@ template <int WORDS, u64 STRINGS> DEVICE bool keys_equal(const u64* a, const u64
     return same;
 }
 
+// The partition of a key, by other bits than those that choose its slot.
+template <int WORDS, u64 STRINGS> static __device__ u32 partition_of(const u64* words, u32 count) {
+    return (u32)(mix(hash_key<WORDS, STRINGS>(words) + 1) >> 32) % count;
+}
+
 // The first row of the table with the key, or NONE.
 template <int WORDS, u64 STRINGS>
 static __device__ u32 find_row(const u64* slots, u64 mask, const u64* keys, const u64* words) {

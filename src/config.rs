@@ -74,7 +74,8 @@ pub struct Config {
     /// Bytes on disk, for each device, that chunks may take which have no room in memory; `None` sets no limit but the
     /// disk's own.
     pub spill_disk_limit: Option<u64>,
-    /// The folder that chunks without room in memory are written below; `None` takes the system's temporary folder.
+    /// The folder that chunks without room in memory are written below; `None` takes the system's temporary folder,
+    /// which some systems keep in memory: then name one on a disk.
     pub spill_dir: Option<PathBuf>,
     /// Where compiled kernels are kept; `None` takes the user's cache folder.
     pub cache_dir: Option<PathBuf>,

@@ -9,6 +9,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`cli`] | the `swath` command |
+//! | [`tpch`], [`tpcds`], [`h2o`], [`clickbench`], [`bench`] | benchmarks, and what they share |
 //! | [`session`] | the user's entry point: tables, SQL, results |
 //! | [`plan`] | placement over DataFusion's physical plans; the only place that knows them |
 //! | [`operators`] | one file per device operator: how it runs on a worker |
@@ -19,17 +20,21 @@
 //! | [`device`] | contexts, streams, modules, run-time compilation; the only place that names cudarc |
 //! | [`observe`] | receipts and progress |
 
+pub mod bench;
 pub mod cli;
+pub mod clickbench;
 pub mod column;
 pub mod config;
 pub mod device;
 pub mod error;
+pub mod h2o;
 pub mod memory;
 pub mod observe;
 pub mod operators;
 pub mod plan;
 pub mod program;
 pub mod session;
+pub mod tpcds;
 pub mod tpch;
 pub mod worker;
 

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::config::{Config, Fallback, Placement};
 use crate::error::{Error, Result};
+use crate::h2o::data::Shape;
 use crate::session::{Format, Session, TableOptions, TableSource};
 
 /// Where and how queries run.
@@ -99,6 +100,46 @@ impl SessionArguments {
     }
 }
 
+/// The shape of the data of `h2o`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ShapeArguments {
+    /// Rows of the largest tables, such as 1e7.
+    #[arg(long, value_name = "COUNT", default_value = "1e7", value_parser = parse_count)]
+    pub rows: u64,
+    /// Groups of the columns with few, such as 1e2.
+    #[arg(long, value_name = "COUNT", default_value = "1e2", value_parser = parse_count)]
+    pub groups: u64,
+    /// Percent of the values that are null.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub nulls: u8,
+    /// Order the rows by their keys.
+    #[arg(long)]
+    pub sorted: bool,
+}
+
+impl ShapeArguments {
+    pub fn shape(&self) -> Shape {
+        Shape { rows: self.rows, groups: self.groups, nulls: self.nulls, sorted: self.sorted }
+    }
+}
+
+/// A count of at least 1, in digits or as 1e7.
+pub(super) fn parse_count(text: &str) -> Result<u64> {
+    let (number, power) = match text.split_once(['e', 'E']) {
+        Some((number, power)) => (number, power.parse::<u32>().ok()),
+        None => (text, Some(0)),
+    };
+    let count = number
+        .parse::<u64>()
+        .ok()
+        .zip(power)
+        .and_then(|(number, power)| 10u64.checked_pow(power).and_then(|power| number.checked_mul(power)));
+    match count {
+        Some(count @ 1..) => Ok(count),
+        _ => Err(Error::user(format!("'{text}' is not a count from 1, such as 20000 or 1e7"))),
+    }
+}
+
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => {
@@ -151,6 +192,15 @@ mod tests {
         assert_eq!(parse_bytes("8GB").unwrap(), 8_000_000_000);
         assert!(parse_bytes("8 parsecs").unwrap_err().is_user());
         assert!(parse_bytes("").unwrap_err().is_user());
+    }
+
+    #[test]
+    fn parses_counts() {
+        assert_eq!(parse_count("1e7").unwrap(), 10_000_000);
+        assert_eq!(parse_count("25").unwrap(), 25);
+        for wrong in ["", "0", "0e3", "abc", "-1", "1e", "1e30", "1.5e3", "18446744073709551616"] {
+            assert!(parse_count(wrong).unwrap_err().is_user(), "{wrong}");
+        }
     }
 
     #[test]

@@ -241,6 +241,20 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_of_some_bytes_are_found_without_asking_for_room() {
+        let mut budget = Budget::new(100);
+        for id in 0..4 {
+            assert_eq!(budget.reserve(20, |_| true), Admission::Granted);
+            budget.add_resident(id, 20);
+        }
+        budget.touch(0);
+        assert_eq!(budget.oldest(1, |_| true), [1]);
+        assert_eq!(budget.oldest(21, |id| id != 2), [1, 3]);
+        assert_eq!(budget.oldest(1_000, |_| true), [1, 2, 3, 0]);
+        assert!(budget.oldest(1, |_| false).is_empty());
+    }
+
+    #[test]
     fn more_than_the_limit_is_refused_and_evicts_nothing() {
         let mut budget = Budget::new(100);
         assert_eq!(budget.reserve(50, |_| true), Admission::Granted);

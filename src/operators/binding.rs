@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::join::JoinTable;
+use super::join::{JoinTable, Tables};
 use super::prefix_sum::{Summand, prefix_sum};
 use crate::column::{DeviceChunk, DeviceColumn, Storage};
 use crate::device::{DeviceBuffer, KernelSource};
@@ -25,7 +25,7 @@ pub(super) struct Program {
     /// A source for each module.
     sources: Vec<KernelSource>,
     /// The tables that the steps probe and expand.
-    tables: Vec<Arc<JoinTable>>,
+    tables: Tables,
     /// The literal pool on the device, once it was written.
     pool: Option<DeviceBuffer>,
 }
@@ -110,13 +110,13 @@ fn failure(word: u64, sites: &[String]) -> Error {
         1 => Error::user(format!("division by zero in {what}")),
         2 => Error::user(format!("arithmetic overflow in {what}")),
         3 => Error::user(format!("a value is out of range in {what}")),
-        4 => Error::unsupported(format!("{what} meets text whose characters need the CPU")),
+        4 => Error::unsupported(format!("{what} meets a value that needs the CPU")),
         code => Error::bug(format!("a kernel reports failure {code} in {what}")),
     }
 }
 
 impl Program {
-    pub fn new(compiled: Arc<CompiledPipeline>, tables: Vec<Arc<JoinTable>>) -> Program {
+    pub fn new(compiled: Arc<CompiledPipeline>, tables: Tables) -> Program {
         let name = match &compiled.sink {
             CompiledSink::Materialize { .. } => "materialize",
             CompiledSink::Aggregate { .. } => "aggregate",
@@ -157,8 +157,8 @@ impl Program {
             Some(Step::Expand(expand)) => expand.table,
             _ => return Err(Error::bug(format!("step {step} has no table"))),
         };
-        let table = self.tables.get(number);
-        table.map(Arc::as_ref).ok_or_else(|| Error::bug(format!("table {number} was not given")))
+        let table = self.tables.get(number).and_then(Option::as_deref);
+        table.ok_or_else(|| Error::bug(format!("table {number} was not given")))
     }
 
     /// The compiled module that holds entry point `entry`.
@@ -195,6 +195,25 @@ impl Program {
         input: Option<&Input>,
         word: impl Fn(Param) -> u64,
     ) -> Result<()> {
+        let matches = match grid {
+            0 => vec![],
+            _ => self.match_dictionaries(task, input)?,
+        };
+        self.launch_with(task, entry, grid, shared_bytes, input, &matches, word)
+    }
+
+    /// As [`launch`](Program::launch), with what is known of the values of dictionaries.
+    #[expect(clippy::too_many_arguments, reason = "what a launch needs")]
+    pub fn launch_with(
+        &mut self,
+        task: &mut Task<'_>,
+        entry: &str,
+        grid: usize,
+        shared_bytes: usize,
+        input: Option<&Input>,
+        matches: &[DeviceBuffer],
+        word: impl Fn(Param) -> u64,
+    ) -> Result<()> {
         if grid == 0 {
             return Ok(());
         }
@@ -217,6 +236,8 @@ impl Program {
                 | Param::DictionaryOffsets(column) => {
                     self.column(column, input)?.map_or(0, |column| column_word(column, param))
                 }
+                Param::Matches { number, .. } => matches.get(number).map_or(0, DeviceBuffer::address),
+                Param::DictionarySize(column) => self.dictionary_size(column, input)? as u64,
                 Param::Word(value) => value,
                 Param::Pool(offset) => pool.address() + offset as u64,
                 Param::ExpandOffsets => {
@@ -245,8 +266,21 @@ impl Program {
         Ok(())
     }
 
+    /// What a launch may mark rows in that were met.
+    pub fn marks<'a>(&'a self, input: Option<&'a Input>) -> Result<Vec<&'a DeviceBuffer>> {
+        let mut marks = vec![];
+        for param in &self.compiled.params {
+            match *param {
+                Param::ExpandMarks => marks.extend(input.and_then(|input| input.marks.as_ref())),
+                Param::TableMarks(step) => marks.extend(self.table(step)?.marks.as_ref()),
+                _ => {}
+            }
+        }
+        Ok(marks)
+    }
+
     /// The device column behind column `number` of the pipeline; none where there is no input.
-    fn column<'a>(&'a self, number: usize, input: Option<&'a Input>) -> Result<Option<&'a DeviceColumn>> {
+    pub fn column<'a>(&'a self, number: usize, input: Option<&'a Input>) -> Result<Option<&'a DeviceColumn>> {
         Ok(match self.compiled.origins[number] {
             Origin::Input(index) => input.map(|input| input.chunk.columns[index].as_ref()),
             Origin::Table { step, column } => Some(self.table(step)?.chunk.columns[column].as_ref()),

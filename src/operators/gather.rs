@@ -54,9 +54,22 @@ pub fn gather(
     count: usize,
     out_of_range_is_null: bool,
 ) -> Result<DeviceChunk> {
-    if rows.capacity() < count * 4 {
+    gather_from(task, chunk, rows, 0, count, out_of_range_is_null)
+}
+
+/// As [`gather`], of the numbers behind the `first`.
+pub(super) fn gather_from(
+    task: &mut Task<'_>,
+    chunk: &DeviceChunk,
+    rows: &DeviceBuffer,
+    first: usize,
+    count: usize,
+    out_of_range_is_null: bool,
+) -> Result<DeviceChunk> {
+    if rows.capacity() < (first + count) * 4 {
         return Err(Error::bug(format!("gather of {count} rows by an index of {} bytes", rows.len())));
     }
+    let numbers = rows.address() + 4 * first as u64;
     task.wait_for(chunk)?;
     let schema = if out_of_range_is_null { nullable(&chunk.schema) } else { chunk.schema.clone() };
     let targets = chunk
@@ -82,10 +95,10 @@ pub fn gather(
             })
             .collect();
         let table = write_words(task, &table)?;
-        let words = [count as u64, chunk.rows as u64, rows.address(), targets.len() as u64, table.address()];
+        let words = [count as u64, chunk.rows as u64, numbers, targets.len() as u64, table.address()];
         launch(task, &SOURCE, "gather_rows", count.div_ceil(ROWS_TILE), &words)?;
     }
-    let mut strings = gather_strings(task, chunk, rows, count, &targets)?.into_iter();
+    let mut strings = gather_strings(task, chunk, numbers, count, &targets)?.into_iter();
     let columns = chunk
         .columns
         .iter()
@@ -155,7 +168,7 @@ impl Target {
 fn gather_strings(
     task: &mut Task<'_>,
     chunk: &DeviceChunk,
-    rows: &DeviceBuffer,
+    numbers: u64,
     count: usize,
     targets: &[Target],
 ) -> Result<Vec<DeviceBuffer>> {
@@ -213,7 +226,7 @@ fn gather_strings(
     }
     let column_count = outputs.len() as u64;
     let table = write_words(task, &table)?;
-    let words = [count as u64, rows.address(), column_count, table.address()];
+    let words = [count as u64, numbers, column_count, table.address()];
     launch(task, &SOURCE, "gather_bytes", blocks, &words)?;
     Ok(outputs)
 }

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 
 use super::binding::{BLOCK, Control, Program, to_bytes};
 use super::sort::{KeyWidth, radix_sort};
+use super::text::TextHeap;
 use crate::column::{DeviceChunk, DeviceColumn, Storage};
 use crate::device::{DeviceBuffer, KernelSource};
 use crate::error::{Error, Result};
@@ -21,6 +22,9 @@ static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
     KernelSource::new("groups", text, entries)
 });
 
+/// The tables that a pipeline looks into, by number; those that it does not look into may be missing.
+pub type Tables = Vec<Option<Arc<JoinTable>>>;
+
 /// The rows of a chunk, to be found by key.
 pub struct JoinTable {
     pub(super) chunk: Arc<DeviceChunk>,
@@ -28,7 +32,7 @@ pub struct JoinTable {
     index: Option<Index>,
     groups: Option<Groups>,
     /// A bit for each row that was met; none where nobody asks.
-    marks: Option<DeviceBuffer>,
+    pub(super) marks: Option<DeviceBuffer>,
 }
 
 /// The hash table over the keys.
@@ -36,6 +40,8 @@ struct Index {
     slots: DeviceBuffer,
     slot_count: usize,
     keys: DeviceBuffer,
+    /// New text that keys refer to.
+    _text: TextHeap,
 }
 
 /// The rows of each key, where some key has several. All are 4 bytes a row.
@@ -86,22 +92,37 @@ pub fn build(
     let mut program = Program::new(compiled.clone(), vec![]);
     let input = program.input(task, chunk)?;
     let slot_count = (2 * rows + 2).next_power_of_two();
-    let slots = task.alloc_filled(slot_count * 8, 0xff)?;
     let keys = task.alloc(rows * key_words * 8)?;
     let slot_of = task.alloc(rows * 4)?;
-    let control = Control::new(task)?;
-    program.launch(task, "build", rows.div_ceil(BLOCK), 0, Some(&input), |param| match param {
-        Param::Rows => rows as u64,
-        Param::Control => control.address(),
-        Param::Slots => slots.address(),
-        Param::SlotMask => slot_count as u64 - 1,
-        Param::Keys => keys.address(),
-        Param::SlotOf => slot_of.address(),
-        _ => 0,
-    })?;
-    let repeats = control.read(task, &compiled.sites)?.overflow;
+    let mut text_bytes = 0;
+    let (slots, repeats, text) = loop {
+        let text = TextHeap::new(task, &program, Some(&input), rows, text_bytes)?;
+        let slots = task.alloc_filled(slot_count * 8, 0xff)?;
+        let control = Control::new(task)?;
+        program.launch(task, "build", rows.div_ceil(BLOCK), 0, Some(&input), |param| match param {
+            Param::Rows => rows as u64,
+            Param::Control => control.address(),
+            Param::Slots => slots.address(),
+            Param::SlotMask => slot_count as u64 - 1,
+            Param::Keys => keys.address(),
+            Param::SlotOf => slot_of.address(),
+            Param::Text => text.address(),
+            _ => 0,
+        })?;
+        let report = control.read_with_text(task, &compiled.sites)?;
+        if !report.text_overflow {
+            break (slots, report.overflow, text);
+        }
+        text_bytes = text.bytes_missing(task)?.unwrap_or(text.bytes());
+        text.undo(task, &program, Some(&input))?;
+    };
     let groups = if repeats { Some(group(task, rows, &slots, &slot_of)?) } else { None };
-    Ok(JoinTable { chunk: input.chunk, index: Some(Index { slots, slot_count, keys }), groups, marks })
+    Ok(JoinTable {
+        chunk: input.chunk,
+        index: Some(Index { slots, slot_count, keys, _text: text }),
+        groups,
+        marks,
+    })
 }
 
 fn group(task: &mut Task<'_>, rows: usize, slots: &DeviceBuffer, slot_of: &DeviceBuffer) -> Result<Groups> {
@@ -120,6 +141,12 @@ fn launch(task: &mut Task<'_>, entry: &str, threads: usize, words: &[u64]) -> Re
     let grid = u32::try_from(threads.div_ceil(BLOCK))
         .map_err(|_| Error::unsupported(format!("a launch of {threads} threads")))?;
     task.launch(kernel.function(entry)?, grid, BLOCK as u32, 0, &to_bytes(words))
+}
+
+/// Returns about how many bytes a table of `rows` rows of `bytes` bytes takes while it is built.
+pub fn build_bytes(rows: usize, bytes: usize) -> usize {
+    // The rows twice while they are put together; slots, keys and groups.
+    2 * bytes + 72 * rows
 }
 
 impl JoinTable {

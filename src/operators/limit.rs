@@ -1,14 +1,12 @@
 //! Limit: some rows of several chunks, by their place.
 
-use std::sync::Arc;
-
 use super::binding::to_bytes;
 use super::gather::gather;
 use crate::column::DeviceChunk;
 use crate::error::Result;
-use crate::worker::Task;
+use crate::worker::{StoredChunk, Task};
 
-/// Keeps `fetch` rows, or all, behind the first `skip`.
+/// Keeps `fetch` rows, or all, behind the first `skip`, of chunks that may lie in any tier.
 ///
 /// # Shape      chunks [n₀], [n₁], … → chunks of min(fetch, Σnᵢ − skip) rows in all, one at least.
 /// # Memory     the rows of at most two chunks that are cut; whole chunks are passed on.
@@ -16,26 +14,29 @@ use crate::worker::Task;
 /// # Guarantee  order preserved.
 pub fn limit(
     task: &mut Task<'_>,
-    chunks: Vec<Arc<DeviceChunk>>,
+    chunks: Vec<StoredChunk>,
     skip: usize,
     fetch: Option<usize>,
-) -> Result<Vec<Arc<DeviceChunk>>> {
+) -> Result<Vec<StoredChunk>> {
     let end = fetch.map_or(usize::MAX, |fetch| skip.saturating_add(fetch));
     let mut kept = vec![];
     let mut before = 0;
     for chunk in chunks {
-        let (from, to) = (skip.clamp(before, before + chunk.rows), end.clamp(before, before + chunk.rows));
+        let all = before..before + chunk.rows();
+        let (from, to) = (skip.clamp(all.start, all.end), end.clamp(all.start, all.end));
         let (first, rows) = (from - before, to.saturating_sub(from));
-        before += chunk.rows;
-        if rows == chunk.rows {
+        before = all.end;
+        if rows == chunk.rows() {
             kept.push(chunk);
         } else if rows > 0 || kept.is_empty() {
-            kept.push(Arc::new(slice(task, &chunk, first, rows)?));
+            let whole = task.fetch(&chunk)?;
+            let slice = slice(task, &whole, first, rows)?;
+            kept.push(task.store(slice)?);
         }
     }
     if kept.len() > 1 {
         // An empty chunk stood for the columns until there were rows.
-        kept.retain(|chunk| chunk.rows > 0);
+        kept.retain(|chunk: &StoredChunk| chunk.rows() > 0);
     }
     Ok(kept)
 }

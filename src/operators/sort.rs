@@ -12,7 +12,8 @@ use super::radix_select::select_least;
 use super::radix_sort::sort_rows;
 pub use super::radix_sort::{KeyWidth, radix_sort};
 pub use super::sort_key::SortKey;
-use super::sort_key::{EncodedWords, Key, SOURCE};
+use super::sort_key::{Key, SOURCE};
+use super::sort_words::EncodedWords;
 
 /// Places of a block of the kernel that finds ties; as in the source.
 const TIES_TILE: usize = BLOCK * 8;

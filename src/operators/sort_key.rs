@@ -1,5 +1,4 @@
-//! Sort keys as words: fields of key columns, how many bits they need, and how they are packed
-//! (`kernels/sort_key.cuh`, `kernels/sort.cu`).
+//! Sort keys: the fields of key columns, and how many bits they need (`kernels/sort_key.cuh`, `kernels/sort.cu`).
 
 use std::sync::LazyLock;
 
@@ -13,15 +12,17 @@ use crate::worker::Task;
 
 use super::binding::BLOCK;
 use super::fixed::{launch, read_words, write_words};
-use super::radix_sort::{KeyWidth, Word};
 
 /// Strings of at most this many words of 8 bytes, behind what all of them share, are sorted by words alone; of longer
 /// ones the first few words are, and what is left equal is compared.
 const WHOLE_STRING_WORDS_MAX: usize = 4;
 const LONG_STRING_WORDS: usize = 2;
+/// Bits that rows are sorted by at most, which bounds the passes: one for each 8 bits. Columns beyond are compared. A
+/// single column has fewer.
+const PACKED_BITS_MAX: u32 = 384;
 /// Blocks for each multiprocessor, in kernels that reduce all rows to little.
 const BLOCKS_PER_SM: usize = 8;
-const WORD_BITS: u32 = 64;
+pub(super) const WORD_BITS: u32 = 64;
 
 pub(super) static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
     let text = [
@@ -95,7 +96,7 @@ pub(super) struct Field {
     origin: u64,
     shift: u32,
     /// Bits of the number, once its range is known.
-    bits: u32,
+    pub bits: u32,
 }
 
 /// Words of a field's description.
@@ -150,7 +151,7 @@ enum StringForm {
 
 /// The key of a sort: what is packed into words, and what is compared where words are equal.
 pub(super) struct Key {
-    packed: Vec<Field>,
+    pub packed: Vec<Field>,
     pub compared: Vec<Field>,
     /// Ranks of dictionary values, which fields refer to.
     ranks: Vec<DeviceBuffer>,
@@ -171,27 +172,39 @@ impl Key {
     pub fn packed(task: &mut Task<'_>, chunk: &DeviceChunk, keys: &[SortKey]) -> Result<Key> {
         let mut forms = string_forms(task, chunk, keys)?.into_iter();
         let mut key = Key { packed: vec![], compared: vec![], ranks: vec![] };
-        let mut is_whole = true;
+        // The packed fields of each column, and where a column's strings are left to be compared.
+        let mut columns: Vec<(usize, Option<Field>)> = vec![];
         for sort_key in keys {
-            let is_string = column(chunk, sort_key)?.storage == Storage::Bytes;
-            let form = match is_string {
-                true => forms.next().ok_or_else(|| Error::bug("a string column without a form"))?,
-                false => StringForm::Compared,
+            let form = match column(chunk, sort_key)?.storage {
+                Storage::Bytes => forms.next().ok_or_else(|| Error::bug("a string column without a form"))?,
+                _ => StringForm::Compared,
             };
-            if !is_whole {
-                let fields = key.fields(task, chunk, sort_key, StringForm::Compared)?;
-                key.compared.extend(fields);
-                continue;
+            let mut fields = key.fields(task, chunk, sort_key, form)?;
+            let rest = fields.pop_if(|field| field.kind == Kind::StringRest);
+            columns.push((fields.len(), rest));
+            key.packed.extend(fields);
+            if rest.is_some() {
+                // From here on words cannot tell rows apart.
+                break;
             }
-            let fields = key.fields(task, chunk, sort_key, form)?;
-            let (compared, packed): (Vec<Field>, Vec<Field>) =
-                fields.into_iter().partition(|field| field.kind == Kind::StringRest);
-            // From the first string on that words do not hold, only comparison can tell rows apart.
-            is_whole = compared.is_empty();
-            key.packed.extend(packed);
-            key.compared.extend(compared);
         }
         narrow(task, &mut key.packed, chunk.rows)?;
+        let (mut fields, mut bits, mut whole) = (0, 0, 0);
+        for (count, rest) in columns {
+            let of_column: u32 = key.packed[fields..fields + count].iter().map(|field| field.bits).sum();
+            if bits + of_column > PACKED_BITS_MAX {
+                break;
+            }
+            fields += count;
+            bits += of_column;
+            whole += 1;
+            key.compared.extend(rest);
+        }
+        key.packed.truncate(fields);
+        for sort_key in &keys[whole..] {
+            let fields = key.fields(task, chunk, sort_key, StringForm::Compared)?;
+            key.compared.extend(fields);
+        }
         key.packed.retain(|field| field.bits > 0);
         Ok(key)
     }
@@ -361,128 +374,4 @@ fn narrow(task: &mut Task<'_>, fields: &mut [Field], rows: usize) -> Result<()> 
         field.narrow(range);
     }
     Ok(())
-}
-
-/// A field's share of a word: shifted up, or down where its high bits are another word's low ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Piece {
-    field: usize,
-    left: u32,
-    right: u32,
-}
-
-/// The pieces of each word, the most significant word first, where fields of `bits` bits lie side by side; only the
-/// first word may have bits to spare.
-fn pack(bits: &[u32]) -> Vec<(u32, Vec<Piece>)> {
-    let total: u32 = bits.iter().sum();
-    let count = total.div_ceil(WORD_BITS) as usize;
-    let mut words: Vec<(u32, Vec<Piece>)> = (0..count)
-        .map(|word| match word {
-            0 => (total - (count as u32 - 1) * WORD_BITS, vec![]),
-            _ => (WORD_BITS, vec![]),
-        })
-        .collect();
-    let mut end = total;
-    for (field, width) in bits.iter().enumerate() {
-        // The field's bits are [low, end), counted from the least significant of all.
-        let low = end - width;
-        for (index, (_, pieces)) in words.iter_mut().enumerate() {
-            let word_low = (count - 1 - index) as u32 * WORD_BITS;
-            if low < word_low + WORD_BITS && end > word_low {
-                let (left, right) = (low.saturating_sub(word_low), word_low.saturating_sub(low));
-                pieces.push(Piece { field, left, right });
-            }
-        }
-        end = low;
-    }
-    words
-}
-
-/// The words of every place.
-pub(super) struct EncodedWords {
-    words: Vec<(DeviceBuffer, KeyWidth, u32)>,
-}
-
-impl EncodedWords {
-    /// The words, the most significant first.
-    pub fn words(&self) -> Vec<Word<'_>> {
-        self.words.iter().map(|(words, width, bits)| Word { words, width: *width, bits: *bits }).collect()
-    }
-
-    /// What kernels know of them: address and bytes of a word, and two words that only encoding uses.
-    pub fn table(&self) -> Vec<u64> {
-        self.words
-            .iter()
-            .flat_map(|(words, width, _)| [words.address(), width.bytes() as u64, 0, 0])
-            .collect()
-    }
-}
-
-impl Key {
-    /// How many words hold the packed fields.
-    pub fn word_count(&self) -> usize {
-        pack(&self.packed.iter().map(|field| field.bits).collect::<Vec<_>>()).len()
-    }
-
-    /// Writes the first `word_count` words of `count` places; `rows` tells the row of each, if places are not rows.
-    pub fn encode(
-        &self,
-        task: &mut Task<'_>,
-        rows: Option<&DeviceBuffer>,
-        count: usize,
-        word_count: usize,
-    ) -> Result<EncodedWords> {
-        let packed = pack(&self.packed.iter().map(|field| field.bits).collect::<Vec<_>>());
-        let (mut words, mut table, mut pieces) = (vec![], vec![], vec![]);
-        for (bits, of_word) in packed.into_iter().take(word_count) {
-            let width = KeyWidth::of(bits);
-            let target = task.alloc(count * width.bytes())?;
-            let begin = pieces.len() as u64;
-            pieces.extend(of_word);
-            table.extend([target.address(), width.bytes() as u64, begin, pieces.len() as u64]);
-            words.push((target, width, bits));
-        }
-        if words.is_empty() {
-            return Ok(EncodedWords { words });
-        }
-        let pieces: Vec<u64> = pieces
-            .iter()
-            .flat_map(|piece| [piece.field as u64, u64::from(piece.left), u64::from(piece.right)])
-            .collect();
-        let fields = write_fields(task, &self.packed)?;
-        let (pieces, table) = (write_words(task, &pieces)?, write_words(task, &table)?);
-        let parameters = [
-            count as u64,
-            rows.map_or(0, |rows| rows.address()),
-            fields.address(),
-            pieces.address(),
-            words.len() as u64,
-            table.address(),
-        ];
-        launch(task, &SOURCE, "sort_encode", count.div_ceil(BLOCK), &parameters)?;
-        Ok(EncodedWords { words })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Packs one row's values as the kernel does.
-    fn packed(bits: &[u32], values: &[u64]) -> Vec<u64> {
-        let of_word = |(_, pieces): (u32, Vec<Piece>)| {
-            pieces.iter().fold(0, |word, piece| word | (values[piece.field] << piece.left) >> piece.right)
-        };
-        pack(bits).into_iter().map(of_word).collect()
-    }
-
-    #[test]
-    fn fields_lie_side_by_side() {
-        assert!(packed(&[], &[]).is_empty());
-        assert_eq!(packed(&[3, 5], &[0b101, 0b10001]), [0b1011_0001]);
-        assert_eq!(packed(&[64], &[u64::MAX - 1]), [u64::MAX - 1]);
-        assert_eq!(packed(&[64, 1], &[0x8000_0000_0000_0001, 1]), [1, 3]);
-        assert_eq!(packed(&[40, 40], &[0xff_0000_0001, 0x80_0000_0002]), [0xff00, 0x0000_0180_0000_0002]);
-        assert_eq!(pack(&[40, 40, 60]).iter().map(|(bits, _)| *bits).collect::<Vec<_>>(), [12, 64, 64]);
-    }
 }

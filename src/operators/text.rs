@@ -20,29 +20,39 @@ const ROW_BYTES: usize = 24;
 pub(super) struct TextHeap {
     buffer: Option<DeviceBuffer>,
     bytes: usize,
+    /// Copies of the marks that the launch may set, to be put back where it has to be done again: what found no room
+    /// was empty, and may have met other rows.
+    marks: Vec<DeviceBuffer>,
 }
 
 impl TextHeap {
-    /// Allocates a heap for a launch over `rows` rows of `input`, of at least `bytes_min` bytes.
+    /// Allocates a heap for a launch over `rows` rows of `input`, with room for `bytes` of text, or for a guess where
+    /// that is 0.
     pub fn new(
         task: &mut Task<'_>,
         program: &Program,
         input: Option<&Input>,
         rows: usize,
-        bytes_min: usize,
+        bytes: usize,
     ) -> Result<TextHeap> {
         if !program.makes_text() {
-            return Ok(TextHeap { buffer: None, bytes: 0 });
+            return Ok(TextHeap { buffer: None, bytes: 0, marks: vec![] });
         }
-        let bytes = match bytes_min {
-            0 => input.map_or(0, |input| guess(program, input, rows)),
+        let bytes = match bytes {
+            0 => guess(program, input, rows)?,
             bytes => bytes,
         };
         let bytes = bytes.next_multiple_of(16);
         let buffer = task.alloc(HEAD_BYTES + bytes)?;
         let head = task.write(&[[0; 8], (bytes as u64).to_le_bytes()].concat())?;
         task.copy(&buffer, &head, HEAD_BYTES)?;
-        Ok(TextHeap { buffer: Some(buffer), bytes })
+        let mut marks = vec![];
+        for set in program.marks(input)? {
+            let copy = task.alloc(set.len())?;
+            task.copy(&copy, set, set.len())?;
+            marks.push(copy);
+        }
+        Ok(TextHeap { buffer: Some(buffer), bytes, marks })
     }
 
     /// The parameter [`Param::Text`].
@@ -50,16 +60,24 @@ impl TextHeap {
         self.buffer.as_ref().map_or(0, |buffer| buffer.address())
     }
 
-    /// Waits for the launch and returns the bytes that a heap for the same launch should have. Where text depends on
-    /// other new text, what was counted may be too little: it doubles at least.
-    pub fn bytes_enough(&self, task: &mut Task<'_>) -> Result<usize> {
-        let Some(buffer) = &self.buffer else { return Ok(0) };
+    /// Waits for the launch and returns the bytes that a heap for the same launch should have, none where it had
+    /// enough. Where text depends on other new text, what was counted may be too little: it doubles at least.
+    pub fn bytes_missing(&self, task: &mut Task<'_>) -> Result<Option<usize>> {
+        let Some(buffer) = &self.buffer else { return Ok(None) };
         let head = task.read(buffer, 0, 8)?;
         let counted = u64::from_le_bytes(head.try_into().expect("8 bytes were read")) as usize;
-        Ok(if counted > self.bytes { counted.max(2 * self.bytes) } else { self.bytes.max(1) })
+        Ok((counted > self.bytes).then(|| counted.max(self.bytes.saturating_mul(2))))
     }
 
-    /// Bytes of text that there is room for.
+    /// Takes back what the launch marked, before it is done again.
+    pub fn undo(&self, task: &mut Task<'_>, program: &Program, input: Option<&Input>) -> Result<()> {
+        for (set, copy) in program.marks(input)?.into_iter().zip(&self.marks) {
+            task.copy(set, copy, set.len())?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of text that there is room for.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -70,18 +88,19 @@ impl TextHeap {
     }
 }
 
-fn guess(program: &Program, input: &Input, rows: usize) -> usize {
-    let read = program.compiled.pipeline.columns_read();
-    let chunk = &input.chunk;
-    let strings = read.iter().map(|&index| &chunk.columns[index]);
-    let bytes: usize = strings
-        .map(|column| match column.storage {
-            Storage::Bytes => column.values.len() / chunk.rows.max(1) * rows,
-            Storage::Dictionary { .. } => ROW_BYTES * rows,
-            _ => 0,
-        })
-        .sum();
-    bytes + ROW_BYTES * rows
+fn guess(program: &Program, input: Option<&Input>, rows: usize) -> Result<usize> {
+    let mut bytes = ROW_BYTES * rows;
+    for param in &program.compiled.params {
+        let Param::Values(number) = *param else { continue };
+        let Some(column) = program.column(number, input)? else { continue };
+        // A row of a dictionary, or of another table, is as long as the average.
+        if let Storage::Bytes = column.storage {
+            bytes += column.values.len().div_ceil(column.rows.max(1)) * rows;
+        } else if let Some(dictionary) = &column.dictionary {
+            bytes += dictionary.values.len().div_ceil(dictionary.len.max(1)) * rows;
+        }
+    }
+    Ok(bytes)
 }
 
 impl Program {

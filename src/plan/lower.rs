@@ -371,7 +371,7 @@ impl Lowering<'_> {
             Err(_) => {}
         }
         match exchanges.last() {
-            Some(exchange) => rebase(exchange, &[root.host.clone()], &[host]),
+            Some(exchange) => rebase(exchange, std::slice::from_ref(&root.host), &[host]),
             None => Ok(host),
         }
     }

@@ -12,6 +12,7 @@
 //! | [`expression`], [`aggregate`], [`join`], [`window`] | DataFusion's expressions and operators in the terms of a device program |
 //! | [`cost`] | what a tree costs on either side: plain functions of sizes |
 //! | [`device_exec`], [`device_run`], [`stage_run`] | the node that stands for a tree, one execution of it, and of its stages |
+//! | [`spill_run`] | stages that do not fit a device's memory at once |
 //! | [`feed`] | the inputs of a node as chunks |
 //! | [`resident`] | tables pinned in device memory |
 //! | [`scan_projection`] | keeping computations out of file readers |
@@ -32,6 +33,7 @@ mod placement;
 mod receipt;
 mod resident;
 mod scan_projection;
+mod spill_run;
 mod stage_run;
 mod stages;
 mod tier_metrics;

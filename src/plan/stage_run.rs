@@ -1,4 +1,7 @@
 //! The stages of a plan, run one after the other on a worker.
+//!
+//! What a stage leaves is stored: it stays on the device while there is room, and is moved to the tiers below where
+//! there is none. What does not fit even so is done in partitions ([`spill_run`](super::spill_run)).
 
 use std::sync::Arc;
 
@@ -11,16 +14,27 @@ use super::feed::{Feed, choose, join, split};
 use super::stages::{Source, StageWork};
 use crate::column::{DeviceChunk, StagedChunk};
 use crate::error::{Error, Result};
-use crate::operators::{self, Execution, JoinTable};
-use crate::program::{self, CompiledPipeline, CompiledSink, Part};
-use crate::worker::{Task, TaskStats};
+use crate::operators::{self, Execution, JoinTable, Tables};
+use crate::program::{self, CompiledPipeline, CompiledSink, Part, Pipeline};
+use crate::worker::{StoredChunk, Task, TaskStats};
 
 /// What a stage left.
-enum Made {
-    Chunks(Vec<Arc<DeviceChunk>>),
+pub(super) enum Made {
+    Chunks(Vec<StoredChunk>),
     Table(Arc<JoinTable>),
+    /// Rows that are too many for one table.
+    Unbuilt(Vec<StoredChunk>),
+    /// The rows of tables that were built one after the other, with their marks.
+    Met(Vec<StoredChunk>),
     /// It was used for the last time.
     Gone,
+}
+
+/// Where the rows of a pipeline come from.
+#[derive(Clone)]
+pub(super) enum Rows {
+    Leaf(usize, Arc<dyn ExecutionPlan>),
+    Chunks(Vec<StoredChunk>),
 }
 
 /// A part of a pipeline at work, with what it wrote so far.
@@ -28,14 +42,14 @@ struct Running {
     execution: Execution,
     /// Takes the rows that met none.
     unmatched: Option<Execution>,
-    outputs: Vec<Arc<DeviceChunk>>,
+    outputs: Vec<StoredChunk>,
     /// The columns of the outputs.
     layout: SchemaRef,
 }
 
 /// A part of a pipeline, compiled.
 #[derive(Clone)]
-struct CompiledPart {
+pub(super) struct CompiledPart {
     compiled: Arc<CompiledPipeline>,
     unmatched: Option<Arc<CompiledPipeline>>,
 }
@@ -57,18 +71,15 @@ impl DeviceRun {
         for (number, stage) in self.plan.stages.iter().enumerate() {
             let left = match &stage.work {
                 StageWork::Pipeline { compiled, tables } => {
-                    let tables = tables
-                        .iter()
-                        .map(|&table| match &made[table] {
-                            Made::Table(table) => Ok(table.clone()),
-                            _ => Err(Error::bug("a pipeline looks into what is no table")),
-                        })
-                        .collect::<Result<Vec<_>>>()?;
-                    Made::Chunks(self.run_pipeline(number, compiled, tables, &mut made, inputs).await?)
+                    let rows = self.rows_of(number, &mut made, inputs).await?;
+                    Made::Chunks(self.run_pipeline(compiled, tables, &mut made, rows).await?)
                 }
                 work => {
-                    let chunks = self.source_chunks(number, &mut made, inputs).await?;
-                    self.run_whole(work.clone(), chunks).await?
+                    let chunks = match self.rows_of(number, &mut made, inputs).await? {
+                        Rows::Leaf(leaf, input) => self.upload_leaf(leaf, &input, &stage.read).await?,
+                        Rows::Chunks(chunks) => chunks,
+                    };
+                    self.run_whole(work, chunks).await?
                 }
             };
             made.push(left);
@@ -78,13 +89,17 @@ impl DeviceRun {
                 }
             }
         }
-        let chunks = self.chunks_of(usize::MAX, &self.plan.sources.clone(), &mut made).await?;
-        let plan = self.plan.clone();
-        Ok(self
-            .on_task("download", move |task| {
-                chunks.iter().map(|chunk| plan.download(task, chunk)).collect::<Result<Vec<_>>>()
-            })
-            .await?)
+        let chunks = self.chunks_of(usize::MAX, &self.plan.sources, &mut made).await?;
+        let mut batches = vec![];
+        for chunk in chunks {
+            let plan = self.plan.clone();
+            let download = move |task: &mut Task<'_>| {
+                let chunk = task.fetch(&chunk)?;
+                plan.download(task, &chunk)
+            };
+            batches.push(self.on_task("download", download).await?);
+        }
+        Ok(batches)
     }
 
     /// The last stage that uses what stage `number` left; the result is behind all.
@@ -106,7 +121,7 @@ impl DeviceRun {
     }
 
     /// Runs work on the worker and adds what it took to the receipt.
-    async fn on_task<T: Send + 'static>(
+    pub(super) async fn on_task<T: Send + 'static>(
         &self,
         label: &'static str,
         work: impl FnOnce(&mut Task<'_>) -> Result<T> + Send + 'static,
@@ -114,179 +129,219 @@ impl DeviceRun {
         let (made, stats) = self
             .worker
             .run(label, self.cancel.0.clone(), move |task| {
-                let made = work(task)?;
+                let made = work(task);
                 Ok((made, task.stats()))
             })
             .await?;
         self.metrics.add(&stats);
-        Ok(made)
+        made
     }
 
-    /// Takes the rows that stages left, for stage `number`: away, unless a later one needs them too.
+    /// Takes the rows that stages left, for stage `number`: away, unless a later one reads them too.
     async fn chunks_of(
         &self,
         number: usize,
         sources: &[Source],
         made: &mut [Made],
-    ) -> Result<Vec<Arc<DeviceChunk>>> {
+    ) -> Result<Vec<StoredChunk>> {
         let mut chunks = vec![];
         for source in sources {
+            let mut take = |earlier: usize, left: &mut Vec<StoredChunk>| match self.last_use(earlier) > number
+            {
+                true => chunks.extend(left.iter().cloned()),
+                false => chunks.append(left),
+            };
             match *source {
-                Source::Stage(stage) => {
-                    let Made::Chunks(left) = &mut made[stage] else {
-                        return Err(Error::bug("a stage reads what another did not leave"));
-                    };
-                    if self.last_use(stage) > number {
-                        chunks.extend(left.iter().cloned());
-                    } else {
-                        chunks.append(left);
-                        made[stage] = Made::Gone;
+                Source::Stage(stage) => match &mut made[stage] {
+                    Made::Chunks(left) => take(stage, left),
+                    _ => return Err(Error::bug("a stage reads what another did not leave")),
+                },
+                Source::Met { build, by_group } => match &mut made[build] {
+                    Made::Met(left) => take(build, left),
+                    Made::Table(table) => {
+                        let table = table.clone();
+                        let marks = move |task: &mut Task<'_>| {
+                            let met = table.with_marks(task, by_group)?;
+                            task.store(met)
+                        };
+                        chunks.push(self.on_task("marks", marks).await?);
                     }
-                }
-                Source::Met { build, by_group } => {
-                    let Made::Table(table) = &made[build] else {
-                        return Err(Error::bug("a stage reads the marks of what is no table"));
-                    };
-                    let table = table.clone();
-                    chunks.push(
-                        self.on_task("marks", move |task| table.with_marks(task, by_group)).await?.into(),
-                    );
-                }
+                    _ => return Err(Error::bug("a stage reads the marks of what is no table")),
+                },
                 Source::Leaf(_) => return Err(Error::bug("a leaf is no stage")),
             }
         }
         Ok(chunks)
     }
 
-    /// Takes the rows of a stage that needs all of them together, with the columns that it reads.
-    async fn source_chunks(
+    /// Takes the rows of a stage; of those that are on the device, the columns that it reads.
+    async fn rows_of(
         &self,
         number: usize,
         made: &mut [Made],
         inputs: &[Arc<dyn ExecutionPlan>],
-    ) -> Result<Vec<Arc<DeviceChunk>>, Failure> {
+    ) -> Result<Rows> {
         let stage = &self.plan.stages[number];
-        let chunks = match stage.sources.as_slice() {
-            [Source::Leaf(leaf)] => self.upload_leaf(*leaf, &inputs[*leaf]).await?,
-            sources => self.chunks_of(number, sources, made).await?,
-        };
-        Ok(chunks.iter().map(|chunk| pick(chunk, &stage.read)).collect::<Result<_>>()?)
+        if let [Source::Leaf(leaf)] = stage.sources.as_slice() {
+            return Ok(Rows::Leaf(*leaf, inputs[*leaf].clone()));
+        }
+        let chunks = self.chunks_of(number, &stage.sources, made).await?;
+        if chunks.iter().all(|chunk| stage.read.iter().copied().eq(0..chunk.schema().fields().len())) {
+            return Ok(Rows::Chunks(chunks));
+        }
+        let read = stage.read.clone();
+        let picked = self.on_task("choose", move |task| {
+            let pick = |chunk: StoredChunk| {
+                let whole = task.fetch(&chunk)?;
+                drop(chunk);
+                let chosen = pick(&whole, &read)?;
+                drop(whole);
+                task.store(chosen)
+            };
+            chunks.into_iter().map(pick).collect::<Result<Vec<_>>>()
+        });
+        Ok(Rows::Chunks(picked.await?))
     }
 
+    /// Brings all rows of a leaf to the device, with the columns `read` of those that are there.
     async fn upload_leaf(
         &self,
         number: usize,
         input: &Arc<dyn ExecutionPlan>,
-    ) -> Result<Vec<Arc<DeviceChunk>>, Failure> {
+        read: &[usize],
+    ) -> Result<Vec<StoredChunk>, Failure> {
         let mut feeds = self.feeds(number, input).await.map_err(Failure::Input)?;
         let leaf = &self.plan.leaves[number];
         let mut chunks = vec![];
+        let upload = |staged: Vec<StagedChunk>| {
+            let read = read.to_vec();
+            self.on_task("upload", move |task| {
+                let upload = |staged| {
+                    let chunk = task.upload(staged)?;
+                    let chosen = pick(&chunk, &read)?;
+                    drop(chunk);
+                    task.store(chosen)
+                };
+                staged.into_iter().map(upload).collect::<Result<Vec<_>>>()
+            })
+        };
         while let Some(feed) = feeds.next().await {
             match feed {
                 Feed::Failed(error) => return Err(Failure::Input(error)),
                 Feed::Resident { chunk } => {
                     self.metrics.rows_in.add(chunk.rows);
-                    chunks.push(Arc::new(choose(&chunk, &leaf.read, &leaf.input)?));
+                    let chunk = pick(&choose(&chunk, &leaf.read, &leaf.input)?, read)?;
+                    chunks.push(self.on_task("store", move |task| task.store(chunk)).await?);
                 }
                 Feed::Staged { batches, staged } => {
                     let staged = join(staged).await?;
                     self.metrics.rows_in.add(batches.iter().map(RecordBatch::num_rows).sum());
-                    let uploaded = self.on_task("upload", move |task| {
-                        staged
-                            .into_iter()
-                            .map(|staged| task.upload(staged).map(Arc::new))
-                            .collect::<Result<Vec<_>>>()
-                    });
-                    chunks.extend(uploaded.await?);
+                    chunks.extend(upload(staged).await?);
                 }
             }
         }
         if chunks.is_empty() {
             // Whoever needs all rows together needs their columns, even if there are none.
             let empty = self.stage(number, &[RecordBatch::new_empty(input.schema())]).await?;
-            let uploaded = self.on_task("upload", move |task| {
-                empty.into_iter().map(|staged| task.upload(staged).map(Arc::new)).collect::<Result<Vec<_>>>()
-            });
-            chunks.extend(uploaded.await?);
+            chunks.extend(upload(empty).await?);
         }
         Ok(chunks)
     }
 
     /// Runs the work of a stage that needs all rows together.
-    async fn run_whole(&self, work: StageWork, chunks: Vec<Arc<DeviceChunk>>) -> Result<Made> {
+    async fn run_whole(&self, work: &StageWork, chunks: Vec<StoredChunk>) -> Result<Made> {
         match work {
             StageWork::Pipeline { .. } => Err(Error::bug("a pipeline takes rows as they come")),
             StageWork::Build { compiled, marks } => {
-                let table = self.on_task("build", move |task| {
-                    let chunk = Arc::new(operators::concat(task, &chunks)?);
-                    drop(chunks);
-                    operators::build(task, compiled, chunk, marks)
-                });
-                Ok(Made::Table(Arc::new(table.await?)))
+                if compiled.is_some() && self.is_too_much(build_bytes(&chunks)) {
+                    return Ok(Made::Unbuilt(chunks));
+                }
+                match self.build(compiled.clone(), chunks.clone(), *marks).await {
+                    Ok(table) => Ok(Made::Table(table)),
+                    Err(error) if error.is_out_of_memory() && compiled.is_some() => Ok(Made::Unbuilt(chunks)),
+                    Err(error) => Err(error),
+                }
             }
-            StageWork::Sort { keys, fetch } => {
-                let sorted = self.on_task("sort", move |task| {
-                    let chunk = operators::concat(task, &chunks)?;
-                    drop(chunks);
-                    let sorted = operators::sort(task, &chunk, &keys, fetch)?;
-                    operators::gather(task, &chunk, &sorted.rows, sorted.count, false)
-                });
-                Ok(Made::Chunks(vec![Arc::new(sorted.await?)]))
-            }
+            StageWork::Sort { keys, fetch } => Ok(Made::Chunks(self.sort(chunks, keys, *fetch).await?)),
             StageWork::Window { spec } => {
-                let made = self.on_task("window", move |task| {
-                    let chunk = operators::concat(task, &chunks)?;
-                    drop(chunks);
-                    operators::window::window(task, &chunk, &spec)
+                let spec = spec.clone();
+                let window = self.on_task("window", move |task| {
+                    let chunk = whole(task, chunks)?;
+                    let made = operators::window::window(task, &chunk, &spec)?;
+                    drop(chunk);
+                    task.store(made)
                 });
-                Ok(Made::Chunks(vec![Arc::new(made.await?)]))
+                Ok(Made::Chunks(vec![window.await?]))
             }
             StageWork::Limit { skip, fetch } => {
+                let (skip, fetch) = (*skip, *fetch);
                 let kept = self.on_task("limit", move |task| operators::limit(task, chunks, skip, fetch));
                 Ok(Made::Chunks(kept.await?))
             }
         }
     }
 
-    /// Runs a pipeline over the stage's sources: in one part, or in several where a table has several rows of a key.
-    async fn run_pipeline(
+    /// Builds a table of all rows of `chunks`.
+    pub(super) async fn build(
         &self,
-        number: usize,
+        compiled: Option<Arc<CompiledPipeline>>,
+        chunks: Vec<StoredChunk>,
+        marks: bool,
+    ) -> Result<Arc<JoinTable>> {
+        let table = self.on_task("build", move |task| {
+            let chunk = whole(task, chunks)?;
+            operators::build(task, compiled, chunk, marks)
+        });
+        Ok(Arc::new(table.await?))
+    }
+
+    /// Runs a pipeline in one part, or in several where a table has several rows of a key, over tables that are there.
+    pub(super) async fn run_parts(
+        &self,
         compiled: &Arc<CompiledPipeline>,
-        tables: Vec<Arc<JoinTable>>,
-        made: &mut [Made],
-        inputs: &[Arc<dyn ExecutionPlan>],
-    ) -> Result<Vec<Arc<DeviceChunk>>, Failure> {
-        let stage = &self.plan.stages[number];
-        let unique: Vec<bool> = tables.iter().map(|table| table.is_unique()).collect();
+        tables: &Tables,
+        rows: Rows,
+    ) -> Result<Vec<StoredChunk>, Failure> {
+        let unique: Vec<bool> =
+            tables.iter().map(|table| table.as_ref().is_none_or(|table| table.is_unique())).collect();
         let parts = match unique.contains(&false) {
             true => compile_parts(program::split(&compiled.pipeline, &unique))?,
             false => vec![CompiledPart { compiled: compiled.clone(), unmatched: None }],
         };
         let (first, others) = parts.split_first().ok_or_else(|| Error::bug("a pipeline without parts"))?;
-        let mut chunks = match stage.sources.as_slice() {
-            [Source::Leaf(leaf)] => self.run_over_leaf(*leaf, &inputs[*leaf], first, &tables).await?,
-            sources => {
-                let mut chunks = vec![];
-                for chunk in self.chunks_of(number, sources, made).await? {
-                    chunks.push(pick(&chunk, &stage.read)?);
-                }
-                self.run_over_chunks(chunks, first, &tables).await?
-            }
-        };
+        let mut chunks = self.run_part(first, tables, rows).await?;
         for part in others {
-            chunks = self.run_over_chunks(chunks, part, &tables).await?;
+            chunks = self.run_part(part, tables, Rows::Chunks(chunks)).await?;
         }
         Ok(chunks)
     }
 
-    /// Runs a part over rows in device memory.
+    /// Runs a part; an aggregate whose groups do not fit in partitions of its keys.
+    async fn run_part(
+        &self,
+        part: &CompiledPart,
+        tables: &Tables,
+        rows: Rows,
+    ) -> Result<Vec<StoredChunk>, Failure> {
+        let outcome = match rows.clone() {
+            Rows::Leaf(number, input) => self.run_over_leaf(number, &input, part, tables).await,
+            Rows::Chunks(chunks) => self.run_over_chunks(chunks, part, tables).await.map_err(Failure::Device),
+        };
+        match outcome {
+            Err(Failure::Device(error)) if error.is_out_of_memory() && part.groups() => {
+                self.aggregate_in_partitions(&part.compiled.pipeline, tables, rows, error).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Runs a part over rows that a stage left.
     async fn run_over_chunks(
         &self,
-        chunks: Vec<Arc<DeviceChunk>>,
+        chunks: Vec<StoredChunk>,
         part: &CompiledPart,
-        tables: &[Arc<JoinTable>],
-    ) -> Result<Vec<Arc<DeviceChunk>>> {
+        tables: &Tables,
+    ) -> Result<Vec<StoredChunk>> {
         let running = Running::new(part, tables)?;
         match self.finish(running, chunks.clone(), false).await {
             // Chunk by chunk, what the groups take is all that is added to what is there anyway.
@@ -297,13 +352,23 @@ impl DeviceRun {
         }
     }
 
+    /// Runs an aggregate over rows that a stage left, and nothing else.
+    pub(super) async fn aggregate_whole(
+        &self,
+        compiled: &Arc<CompiledPipeline>,
+        chunks: Vec<StoredChunk>,
+    ) -> Result<Vec<StoredChunk>> {
+        let part = CompiledPart { compiled: compiled.clone(), unmatched: None };
+        self.run_over_chunks(chunks, &part, &vec![]).await
+    }
+
     async fn run_over_leaf(
         &self,
         number: usize,
         input: &Arc<dyn ExecutionPlan>,
         part: &CompiledPart,
-        tables: &[Arc<JoinTable>],
-    ) -> Result<Vec<Arc<DeviceChunk>>, Failure> {
+        tables: &Tables,
+    ) -> Result<Vec<StoredChunk>, Failure> {
         let mut feeds = self.feeds(number, input).await.map_err(Failure::Input)?;
         let leaf = &self.plan.leaves[number];
         let mut running = Running::new(part, tables)?;
@@ -313,7 +378,8 @@ impl DeviceRun {
                 Feed::Failed(error) => return Err(Failure::Input(error)),
                 Feed::Resident { chunk } => {
                     self.metrics.rows_in.add(chunk.rows);
-                    resident.push(Arc::new(choose(&chunk, &leaf.read, &leaf.input)?));
+                    let chunk = choose(&chunk, &leaf.read, &leaf.input)?;
+                    resident.push(self.on_task("store", move |task| task.store(chunk)).await?);
                 }
                 Feed::Staged { batches, staged } => {
                     let staged = join(staged).await?;
@@ -332,21 +398,25 @@ impl DeviceRun {
     async fn finish(
         &self,
         mut running: Running,
-        chunks: Vec<Arc<DeviceChunk>>,
+        chunks: Vec<StoredChunk>,
         fold: bool,
-    ) -> Result<Vec<Arc<DeviceChunk>>> {
-        let layout = running.layout.clone();
+    ) -> Result<Vec<StoredChunk>> {
         self.on_task("pipeline", move |task| {
             for chunk in chunks {
-                running.push(task, chunk)?;
+                let fetched = task.fetch(&chunk)?;
+                drop(chunk);
+                running.push(task, fetched)?;
                 if fold {
                     running.execution.relieve(task)?;
                 }
             }
-            running.outputs.extend(running.execution.finish(task)?.into_iter().map(Arc::new));
+            for chunk in running.execution.finish(task)? {
+                running.outputs.push(task.store(chunk)?);
+            }
             if running.outputs.is_empty() {
                 // Whoever needs all rows together needs their columns, even if there are none.
-                running.outputs.push(Arc::new(operators::empty(task, &layout)?));
+                let empty = operators::empty(task, &running.layout)?;
+                running.outputs.push(task.store(empty)?);
             }
             Ok(running.outputs)
         })
@@ -456,49 +526,64 @@ impl CompiledPart {
     fn aggregates(&self) -> bool {
         matches!(self.compiled.sink, CompiledSink::Aggregate { .. })
     }
+
+    fn groups(&self) -> bool {
+        matches!(self.compiled.sink, CompiledSink::Aggregate { keyed: true, .. })
+    }
 }
 
 fn compile_parts(parts: Vec<Part>) -> Result<Vec<CompiledPart>> {
+    let compile = |pipeline: &Pipeline| program::compile(pipeline).map(Arc::new);
     let compile = |part: Part| {
-        Ok(CompiledPart {
-            compiled: Arc::new(program::compile(&part.pipeline)?),
-            unmatched: part
-                .unmatched
-                .map(|pipeline| program::compile(&pipeline).map(Arc::new))
-                .transpose()?,
-        })
+        let unmatched = part.unmatched.as_ref().map(compile).transpose()?;
+        Ok(CompiledPart { compiled: compile(&part.pipeline)?, unmatched })
     };
     parts.into_iter().map(compile).collect()
 }
 
 impl Running {
-    fn new(part: &CompiledPart, tables: &[Arc<JoinTable>]) -> Result<Running> {
+    fn new(part: &CompiledPart, tables: &Tables) -> Result<Running> {
         let unmatched =
             part.unmatched.as_ref().map(|compiled| Execution::new(compiled.clone(), vec![])).transpose()?;
-        let execution = Execution::new(part.compiled.clone(), tables.to_vec())?;
-        Ok(Running { execution, unmatched, outputs: vec![], layout: part.compiled.pipeline.output_layout() })
+        let execution = Execution::new(part.compiled.clone(), tables.clone())?;
+        let layout = part.compiled.pipeline.output_layout();
+        Ok(Running { execution, unmatched, outputs: vec![], layout })
     }
 
     fn push(&mut self, task: &mut Task<'_>, chunk: Arc<DeviceChunk>) -> Result<()> {
-        self.outputs.extend(self.execution.push(task, chunk.clone())?.into_iter().map(Arc::new));
+        let outputs = &mut self.outputs;
+        let mut store = |task: &mut Task<'_>, made| {
+            outputs.push(task.store(made)?);
+            Ok(())
+        };
+        self.execution.push_into(task, chunk.clone(), &mut store)?;
         if let Some(unmatched) = &mut self.unmatched {
             let marks = self.execution.take_marks();
             let marks = marks.ok_or_else(|| Error::bug("an outer join without marks"))?;
             let marked = Arc::new(operators::with_bits(&chunk, marks)?);
-            self.outputs.extend(unmatched.push(task, marked)?.into_iter().map(Arc::new));
+            unmatched.push_into(task, marked, &mut store)?;
         }
         Ok(())
     }
 }
 
 /// Answers the columns `indices` of a chunk.
-fn pick(chunk: &Arc<DeviceChunk>, indices: &[usize]) -> Result<Arc<DeviceChunk>> {
-    if indices.iter().copied().eq(0..chunk.columns.len()) {
-        return Ok(chunk.clone());
-    }
+fn pick(chunk: &DeviceChunk, indices: &[usize]) -> Result<DeviceChunk> {
     let schema = chunk
         .schema
         .project(indices)
         .map_err(|error| Error::bug(format!("a stage reads columns that are not there: {error}")))?;
-    Ok(Arc::new(choose(chunk, indices, &Arc::new(schema))?))
+    choose(chunk, indices, &Arc::new(schema))
+}
+
+/// Puts the rows of all `chunks` into one.
+pub(super) fn whole(task: &mut Task<'_>, chunks: Vec<StoredChunk>) -> Result<Arc<DeviceChunk>> {
+    let fetched = chunks.iter().map(|chunk| task.fetch(chunk)).collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(operators::concat(task, &fetched)?))
+}
+
+/// The bytes that building a table of all rows of `chunks` takes, about.
+pub(super) fn build_bytes(chunks: &[StoredChunk]) -> usize {
+    let rows = chunks.iter().map(StoredChunk::rows).sum();
+    operators::build_bytes(rows, chunks.iter().map(StoredChunk::device_bytes).sum())
 }

@@ -277,7 +277,8 @@ impl Stages {
         open.builder = open.builder.project(&step.projection);
         let Lying { mut sources, mut read, layout } = self.lie(open, step.projected.clone())?;
         let spec = &step.spec;
-        if !input.keeps_order() && !(spec.partition.is_empty() && spec.order.is_empty()) {
+        let any_order = spec.partition.is_empty() && spec.order.is_empty();
+        if !(input.keeps_order() || any_order) {
             // Sorted partitions were merged in turn: they have to be sorted anew.
             let by_partition =
                 spec.partition.iter().map(|&column| SortKey { column, descending: false, nulls_first: true });

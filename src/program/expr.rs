@@ -53,6 +53,9 @@ pub enum Op {
     Like { pattern: String, negated: bool, case_insensitive: bool },
     /// A scalar function; operands as [`Function`] says.
     Call(Function),
+    /// Which of `count` partitions the operands, as one key, are in: a hash, the same for equal keys of either side of
+    /// a join, null equal to null. A `UInt8`, never null.
+    PartitionOf { count: u8 },
     /// Moves one date or timestamp by a calendar interval (subtracting negates all three); months first, the day
     /// clipped to the month's end, then days, then nanoseconds.
     AddInterval { months: i32, days: i32, nanoseconds: i64 },
@@ -259,6 +262,7 @@ impl Expr {
         let nullable = match &op {
             Op::IsNull
             | Op::IsNotNull
+            | Op::PartitionOf { .. }
             | Op::Binary(BinaryOp::IsDistinctFrom | BinaryOp::IsNotDistinctFrom) => false,
             Op::NullIf => true,
             Op::Cast { safe } => *safe || args.iter().any(|arg| arg.nullable),
@@ -334,6 +338,7 @@ impl fmt::Display for Expr {
                 write!(f, "{} {}LIKE '{pattern}'", self.args[0], if *negated { "NOT " } else { "" })
             }
             Op::Call(function) => list(f, &format!("{function:?}").to_lowercase()),
+            Op::PartitionOf { count } => list(f, &format!("partition of {count}")),
             Op::AddInterval { months, days, nanoseconds } => {
                 write!(f, "({} + INTERVAL {months} mons {days} days {nanoseconds} ns)", self.args[0])
             }

@@ -18,4 +18,4 @@ pub use pipeline::{
     Aggregate, AggregateFunction, Expand, Group, Origin, Phase, Pipeline, PipelineBuilder, Probe, ProbeKind,
     Regression, Sink, Step, columns_of,
 };
-pub use split::{Part, split};
+pub use split::{Part, cut_at, split, with_partition};

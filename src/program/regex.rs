@@ -62,7 +62,8 @@ pub fn matcher(pattern: &str) -> Result<Vec<u8>> {
             let next = dfa.next_state(&mut cache, state, byte).map_err(|_| too_large(found.len()))?;
             row.push(number_of(next, &mut found, &mut numbers));
         }
-        if found.len() > STATES_MAX {
+        // A cache that was emptied has given the numbers of its states to others.
+        if found.len() > STATES_MAX || cache.clear_count() > 0 {
             return Err(too_large(STATES_MAX));
         }
         rows.push(row);

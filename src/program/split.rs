@@ -10,6 +10,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::expr::{BinaryOp, Expr, Literal, Op};
+use crate::error::{Error, Result};
+
 use super::pipeline::{Expand, Group, Pipeline, Probe, ProbeKind, Sink, Step, columns_of};
 
 /// One part of a pipeline: what the one before wrote goes in, the last has the pipeline's sink.
@@ -45,6 +47,69 @@ pub fn split(pipeline: &Pipeline, unique: &[bool]) -> Vec<Part> {
         _ => parts.extend(split(&cut.inner(), unique)),
     }
     parts
+}
+
+/// Cuts `pipeline` before step `at`: the first half writes what the second reads.
+pub fn cut_at(pipeline: &Pipeline, at: usize) -> (Pipeline, Pipeline) {
+    let (columns, _) = pipeline.columns();
+    let before: usize =
+        pipeline.steps[..at].iter().enumerate().map(|(number, step)| step.adds(number).len()).sum();
+    let base = pipeline.input.fields().len() + before;
+    let second = Pipeline {
+        input: pipeline.input.clone(),
+        steps: pipeline.steps[at..].to_vec(),
+        sink: pipeline.sink.clone(),
+    };
+    let mut live: Vec<usize> = vec![];
+    second.walk(&mut |expr| {
+        if let Op::Column(index) = expr.op
+            && index < base
+            && !live.contains(&index)
+        {
+            live.push(index);
+        }
+    });
+    live.sort_unstable();
+    let fields: Vec<FieldRef> = live.iter().map(|&index| decoded(&columns.fields()[index])).collect();
+    let output: SchemaRef = Arc::new(Schema::new(fields));
+    let written = live.iter().map(|&index| {
+        let field = columns.field(index);
+        Expr::column(index, field.data_type().clone(), field.is_nullable())
+    });
+    let first = Pipeline {
+        input: pipeline.input.clone(),
+        steps: pipeline.steps[..at].to_vec(),
+        sink: Sink::Materialize { output: output.clone(), columns: written.collect() },
+    };
+    let moved: Vec<Expr> = (columns.fields().iter().enumerate())
+        .map(|(index, field)| match index < base {
+            true => {
+                let place = live.binary_search(&index).unwrap_or(usize::MAX);
+                Expr::column(place, decoded(field).data_type().clone(), field.is_nullable())
+            }
+            false => Expr::column(live.len() + index - base, field.data_type().clone(), field.is_nullable()),
+        })
+        .collect();
+    let mut second = second.substitute(&moved);
+    second.input = output;
+    (first, second)
+}
+
+/// Adds to what `pipeline` writes which of `count` partitions the `keys`, over its output, are in.
+///
+/// # Errors
+/// `bug` where it does not materialize.
+pub fn with_partition(pipeline: &Pipeline, keys: &[Expr], count: u8) -> Result<Pipeline> {
+    let Sink::Materialize { output, columns } = &pipeline.sink else {
+        return Err(Error::bug("only what is written can be partitioned"));
+    };
+    let keys = keys.iter().map(|key| key.substitute(columns)).collect();
+    let mut columns = columns.clone();
+    columns.push(Expr::new(Op::PartitionOf { count }, keys, DataType::UInt8));
+    let mut fields: Vec<FieldRef> = output.fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new("partition", DataType::UInt8, false)));
+    let sink = Sink::Materialize { output: Arc::new(Schema::new(fields)), columns };
+    Ok(Pipeline { sink, ..pipeline.clone() })
 }
 
 /// A place to cut.
@@ -223,7 +288,7 @@ impl<'a> Cut<'a> {
             steps: vec![self.expand(true)],
             sink: Sink::Materialize { output: output.clone(), columns },
         };
-        let rest = (!last).then(|| Pipeline { input: output, ..later });
+        let rest = (!last).then_some(Pipeline { input: output, ..later });
         (Part { pipeline: pairs, unmatched: Some(unmatched) }, rest)
     }
 }

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::answer::{self, Answer};
-use super::bench::{DeviceWork, timed};
-use super::compare::compare;
+use super::answer;
 use super::query::Query;
 use super::table::Table;
+use crate::bench::answer::{Answer, of_batches};
+use crate::bench::compare::compare;
+use crate::bench::run::{DeviceWork, timed};
 use crate::config::{Config, Fallback, Placement};
 use crate::error::{Error, Result};
 use crate::session::{Session, TableSource};
@@ -178,7 +179,7 @@ async fn once(
     let text = query.text(bench.scale_factor);
     let ran = timed(async { session.sql(&text).await?.collect().await }).await;
     let (wall_ms, result) = ran.map_err(|error| error.context(query))?;
-    let answer = answer::of_batches(&result.schema, &result.batches)?;
+    let answer = of_batches(&result.schema, &result.batches)?;
     if let Some(reference) = reference {
         compare(reference, &answer, query.partial_order())
             .map_err(|difference| Error::device(format!("{query} answers wrong: {difference}")))?;

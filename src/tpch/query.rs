@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::answer;
+use crate::bench::question::{Kept, Question};
 use crate::error::{Error, Result};
 
 /// A query of TPC-H, by its number.
@@ -28,6 +30,21 @@ impl Query {
     /// The SQL at a scale factor, on which one parameter of query 11 depends.
     pub fn text(self, scale_factor: f64) -> String {
         TEXTS[self.number() - 1].replace(":fraction", &format!("{:.12}", 0.0001 / scale_factor))
+    }
+
+    /// The query for a bench.
+    ///
+    /// # Errors
+    /// A kept answer that is damaged.
+    pub fn question(self, scale_factor: f64) -> Result<Question> {
+        Ok(Question {
+            number: self.number(),
+            name: self.to_string(),
+            text: self.text(scale_factor),
+            partial_order: self.partial_order(),
+            cut: None,
+            kept: answer::kept(self, scale_factor).transpose()?.map(Kept::Rows),
+        })
     }
 
     /// The columns that the result is ordered by where they leave some rows in no order; `None` where every row has

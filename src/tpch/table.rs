@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::bench::run::{self, TableFile};
 use crate::error::Result;
-use crate::session::{Session, TableSource};
+use crate::session::Session;
 
 /// A table of TPC-H.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,14 +57,15 @@ pub fn folder(data: &Path, scale_factor: f64) -> PathBuf {
     data.join(format!("sf{scale_factor}"))
 }
 
+/// The files of all tables in a folder.
+pub fn files(folder: &Path) -> Vec<TableFile> {
+    Table::ALL.map(|table| TableFile { name: table.name(), path: table.file(folder) }).into()
+}
+
 /// Registers all tables of a folder.
 ///
 /// # Errors
 /// A table file that is missing or cannot be read.
 pub async fn register(session: &Session, folder: &Path) -> Result<()> {
-    for table in Table::ALL {
-        let source = TableSource::path(table.file(folder).display().to_string());
-        session.register(table.name(), &source).await?;
-    }
-    Ok(())
+    run::register(session, &files(folder)).await
 }

@@ -27,7 +27,24 @@ struct Stuck {
     chunks: BTreeSet<ChunkId>,
     /// Tiers that failed, as opposed to being full.
     broken: BTreeSet<Tier>,
-    reasons: Vec<String>,
+    /// How each of them failed.
+    failures: Vec<String>,
+    /// How full the tiers were for the first chunk that found no room.
+    full: Option<String>,
+}
+
+impl Stuck {
+    fn reasons(self) -> Vec<String> {
+        self.failures.into_iter().chain(self.full).collect()
+    }
+}
+
+/// Says that a chunk of `asked` bytes finds no room in the tiers that work.
+fn full(asked: u64, free: &[(Tier, u64)], broken: &BTreeSet<Tier>) -> String {
+    let free = free.iter().filter(|(tier, _)| !broken.contains(tier));
+    let free: Vec<String> =
+        free.map(|(tier, free)| format!("{free} free in {tier} ({})", tier.option())).collect();
+    format!("a chunk of {asked} bytes cannot be spilled: {}", free.join(", "))
 }
 
 impl Task<'_> {
@@ -90,7 +107,7 @@ impl Task<'_> {
                 Admitted::Granted(reservation) => return Ok(reservation),
                 Admitted::Evict(ids) => self.evict_all(&ids, &mut stuck)?,
                 Admitted::Refused { free } => {
-                    return Err(self.out_of_memory(bytes, free, &stuck.reasons));
+                    return Err(self.out_of_memory(bytes, free, &stuck.reasons()));
                 }
             }
         }
@@ -108,7 +125,7 @@ impl Task<'_> {
             }
             self.evict_all(&ids, &mut stuck)?;
         }
-        Ok((self.stats.evictions > before, stuck.reasons))
+        Ok((self.stats.evictions > before, stuck.reasons()))
     }
 
     fn evict_all(&mut self, ids: &[ChunkId], stuck: &mut Stuck) -> Result<()> {
@@ -135,7 +152,7 @@ impl Task<'_> {
                         Ok(bytes) => self.stats.spilled.add(to, bytes),
                         Err(error) if error.is_out_of_memory() || error.is_io() => {
                             stuck.broken.insert(to);
-                            stuck.reasons.push(format!("{to}: {error}"));
+                            stuck.failures.push(format!("{to}: {error}"));
                             continue;
                         }
                         Err(error) => return Err(error),
@@ -147,14 +164,7 @@ impl Task<'_> {
                 }
                 Next::Full { asked, free } => {
                     stuck.chunks.insert(id);
-                    let free: Vec<String> = free
-                        .iter()
-                        .filter(|(tier, _)| !stuck.broken.contains(tier))
-                        .map(|(tier, free)| format!("{free} free in {tier} ({})", tier.option()))
-                        .collect();
-                    stuck
-                        .reasons
-                        .push(format!("a chunk of {asked} bytes cannot be spilled: {}", free.join(", ")));
+                    stuck.full.get_or_insert_with(|| full(asked, &free, &stuck.broken));
                     return Ok(());
                 }
             }

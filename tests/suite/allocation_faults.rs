@@ -24,8 +24,8 @@ use crate::simulator::{kernel_folder, mode, simulator, use_device};
 
 /// The device that sessions run on.
 const DEVICE: usize = 0;
-/// How many places to fail at are tried at most; beyond that they are drawn.
-const PLACES_MAX: u64 = 40;
+/// How many allocations are made to fail in turn where a query makes more: then they are drawn.
+const PLACES_MAX: u64 = 24;
 /// Longer than any of these queries takes.
 const HANG: Duration = Duration::from_secs(60);
 
@@ -157,17 +157,25 @@ fn ours(error: &DataFusionError) -> Option<&Error> {
     }
 }
 
-const QUERIES: [&str; 5] = [
+const QUERIES: [&str; 12] = [
     "SELECT id, i64_a, str_a FROM t WHERE k > 2 ORDER BY id",
     "SELECT k, count(*) AS n, sum(i32_a) AS s, max(view_a) AS m FROM t GROUP BY k ORDER BY k",
     "SELECT dict_a, min(d15_a) AS a, avg(i16_a) AS b FROM t WHERE id % 3 = 0 GROUP BY dict_a ORDER BY dict_a",
     "SELECT sum(i64_a % 1000) AS s, count(str_a) AS n FROM t",
+    "SELECT t.id, u.str_a FROM t JOIN u ON t.k = u.k AND t.i8_a < u.i8_b ORDER BY t.id, u.id, u.str_a LIMIT 500",
+    "SELECT t.dict_a, count(*) AS n FROM t LEFT JOIN u ON t.id = u.id WHERE t.k > 1 GROUP BY t.dict_a ORDER BY 1",
+    "SELECT id, str_a FROM t ORDER BY str_a DESC NULLS LAST, id",
     "SELECT id, upper(ascii_a) AS u FROM t WHERE ascii_a LIKE '%e%' ORDER BY id",
+    "SELECT id, row_number() OVER w AS r, sum(i32_a) OVER w AS s FROM t WINDOW w AS (PARTITION BY k ORDER BY id) ORDER BY id",
+    "SELECT t.id AS a, u.id AS b FROM t FULL JOIN u ON t.i8_a = u.i8_b AND t.id < u.id ORDER BY a, b",
+    "SELECT id FROM t WHERE k IN (SELECT k FROM u WHERE id < 100) ORDER BY id LIMIT 70",
+    "SELECT k, id FROM t WHERE id < 40 UNION ALL SELECT k, id FROM u WHERE id > 200 ORDER BY id, k",
 ];
 
 async fn in_turn(fallback: Fallback, lazy: bool) {
     let _mode = mode(lazy);
-    let faults = AllocationFaults::new(&[("t", table(7, 3000, Nulls::Some))], fallback);
+    let tables = [("t", table(7, 3000, Nulls::Some)), ("u", table(8, 300, Nulls::Some))];
+    let faults = AllocationFaults::new(&tables, fallback);
     for sql in QUERIES {
         faults.every_allocation_fails_in_turn(sql).await;
     }

@@ -346,3 +346,31 @@ fn bad_arguments_are_explained() {
     let run = swath(folder.path(), ["sql", "--file", "none.sql"]);
     assert_names(&run.failed(), &["'none.sql'"]);
 }
+
+#[test]
+fn sizes_of_benches_that_cannot_be_are_refused() {
+    let folder = folder_with(&[("file", "")]);
+    for bench in ["h2o", "clickbench"] {
+        for rows in ["0", "abc", "-5", "1e99", "1.5"] {
+            let run = swath(folder.path(), ["bench", bench, "--rows", rows]);
+            assert_eq!(run.code, Some(2), "{run:?}");
+            assert_names(&run.stderr, &[rows]);
+        }
+        let run = swath(folder.path(), ["bench", bench, "--rows", "999"]);
+        assert_names(&run.failed(), &["999 rows", "1000"]);
+        let run = swath(folder.path(), ["bench", bench, "--queries", "99"]);
+        assert_names(&run.stderr, &["'99'", "they are 1 to"]);
+        // A file is in the place of the folder.
+        let run = swath(folder.path(), ["generate", bench, "--rows", "1000", "--data", "file"]);
+        assert_names(&run.failed(), &["cannot create the folder 'file/"]);
+        let run = swath(folder.path(), ["bench", bench, "--rows", "1000", "--output", "none/bench.json"]);
+        assert_names(&run.failed(), &["none/bench.json"]);
+    }
+    let run = swath(folder.path(), ["bench", "h2o", "--rows", "1e4", "--groups", "20000"]);
+    assert_names(&run.failed(), &["20000 groups"]);
+    let run = swath(folder.path(), ["bench", "h2o", "--rows", "1e9", "--sorted"]);
+    assert_names(&run.failed(), &["cannot be sorted"]);
+    let run = swath(folder.path(), ["bench", "h2o", "--nulls", "101"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(!folder.path().join("data").exists());
+}

@@ -34,13 +34,29 @@ impl Pair {
     }
 
     pub fn over(batches: &[RecordBatch], lazy: bool, what: String) -> Pair {
-        Pair::partitioned(&[batches.to_vec()], lazy, what)
+        Pair::within(None, batches, lazy, what)
     }
 
-    /// Over a table of several partitions, with as many for what is planned.
-    pub fn partitioned(partitions: &[Vec<RecordBatch>], lazy: bool, what: String) -> Pair {
+    /// As [`over`](Pair::over), with a device of so much memory.
+    pub fn within(
+        device_memory_limit: Option<u64>,
+        batches: &[RecordBatch],
+        lazy: bool,
+        what: String,
+    ) -> Pair {
+        Pair::partitioned(device_memory_limit, &[batches.to_vec()], lazy, what)
+    }
+
+    /// Over a table of several partitions, planned for as many.
+    pub fn partitioned(
+        device_memory_limit: Option<u64>,
+        partitions: &[Vec<RecordBatch>],
+        lazy: bool,
+        what: String,
+    ) -> Pair {
         use_device();
         let config = Config {
+            device_memory_limit,
             placement: Placement::Device,
             fallback: Fallback::Error,
             cache_dir: Some(kernel_folder()),

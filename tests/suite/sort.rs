@@ -1,207 +1,16 @@
-//! Concat, gather and sort on the simulated device, against Arrow's kernels on the host.
+//! Rows are sorted on the simulated device as Arrow does on the host.
 //!
 //! A failure names the seed of its input.
 
 use std::sync::Arc;
 
 use arrow::array::*;
-use arrow::compute::{SortColumn, SortOptions, cast, concat_batches, lexsort_to_indices, take};
-use arrow::datatypes::*;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use futures::executor::block_on;
-use swath::column::{DeviceChunk, DeviceColumn, StagedChunk};
-use swath::config::Config;
-use swath::device::DeviceBuffer;
-use swath::operators::concat::concat;
-use swath::operators::gather::gather;
+use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices};
+use arrow::record_batch::RecordBatch;
 use swath::operators::sort::{KeyWidth, SortKey, radix_sort, sort};
-use swath::worker::{CancelToken, Task, Workers};
 
-use crate::column::{Nulls, Random, assert_same, batch, schema};
-use crate::simulator::{kernel_folder, mode, use_device};
-
-/// Runs `work` on device 0, eagerly and lazily, and returns the last answer.
-fn on_device<R: Send + 'static>(
-    work: impl Fn(&mut Task<'_>) -> swath::Result<R> + Send + Sync + 'static,
-) -> swath::Result<R> {
-    use_device();
-    let work = Arc::new(work);
-    let run = |lazy| {
-        let _mode = mode(lazy);
-        let config = Config { cache_dir: Some(kernel_folder()), ..Default::default() };
-        let workers = Workers::start(&[0], &config).expect("device 0 starts");
-        let work = Arc::clone(&work);
-        let worker = workers.first().expect("there is one");
-        block_on(worker.run("test", CancelToken::new(), move |task| work(task)))
-    };
-    run(false)?;
-    run(true)
-}
-
-fn upload(task: &mut Task<'_>, batch: &RecordBatch) -> swath::Result<Arc<DeviceChunk>> {
-    let staged = StagedChunk::stage(&batch.schema(), std::slice::from_ref(batch), task.pinned_pool())?;
-    Ok(Arc::new(task.upload(staged)?))
-}
-
-fn write_index(task: &mut Task<'_>, rows: &[u32]) -> swath::Result<DeviceBuffer> {
-    task.write(&rows.iter().flat_map(|row| row.to_le_bytes()).collect::<Vec<u8>>())
-}
-
-#[test]
-fn chunks_become_one() {
-    let schema = schema();
-    for seed in 0..14 {
-        let random = &mut Random(seed);
-        let parts = 2 + random.below(5);
-        let batches: Vec<RecordBatch> = (0..parts)
-            .map(|_| {
-                let nulls = [Nulls::None, Nulls::All, Nulls::Random][random.below(3)];
-                let rows = [0, 1, 31, 32, 33, 65, 300][random.below(7)];
-                batch(&schema, rows, nulls, random)
-            })
-            .collect();
-        let input = batches.clone();
-        let (actual, launched) = on_device(move |task| {
-            let chunks = input.iter().map(|batch| upload(task, batch)).collect::<swath::Result<Vec<_>>>()?;
-            let whole = concat(task, &chunks)?;
-            Ok((task.download(&whole)?, task.stats().kernels_launched))
-        })
-        .unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
-        if batches.iter().filter(|batch| batch.num_rows() > 0).count() > 1 {
-            assert_eq!(launched, 2, "seed {seed}");
-        }
-        let filled: Vec<RecordBatch> = batches.iter().filter(|batch| batch.num_rows() > 0).cloned().collect();
-        let expected = if filled.is_empty() { &batches[..1] } else { &filled };
-        assert_same(&actual, expected, seed);
-    }
-}
-
-#[test]
-fn one_chunk_is_not_copied() {
-    let schema = schema();
-    let seed = 5;
-    let whole = batch(&schema, 40, Nulls::Random, &mut Random(seed));
-    let empty = whole.slice(0, 0);
-    on_device(move |task| {
-        let (chunk, none) = (upload(task, &whole)?, upload(task, &empty)?);
-        let before = task.stats().kernels_launched;
-        for chunks in [vec![Arc::clone(&chunk)], vec![Arc::clone(&none), Arc::clone(&chunk), none]] {
-            let same = concat(task, &chunks)?;
-            for (left, right) in same.columns.iter().zip(&chunk.columns) {
-                assert!(Arc::ptr_eq(left, right));
-            }
-        }
-        assert_eq!(task.stats().kernels_launched, before);
-        assert!(concat(task, &[]).is_err_and(|error| error.is_bug()));
-        Ok(())
-    })
-    .unwrap();
-}
-
-#[test]
-fn a_shared_dictionary_stays_and_others_are_merged() {
-    let dictionary = |keys: Vec<Option<i8>>, values: Vec<&str>| -> ArrayRef {
-        let values = Arc::new(StringArray::from(values));
-        Arc::new(DictionaryArray::<Int8Type>::try_new(Int8Array::from(keys), values).unwrap())
-    };
-    let of = |array: ArrayRef| RecordBatch::try_from_iter_with_nullable([("d", array, true)]).unwrap();
-    let left = of(dictionary(vec![Some(0), None, Some(1)], vec!["b", "a"]));
-    let right = of(dictionary(vec![Some(1), Some(0), Some(0)], vec!["c", "b"]));
-    let many = |from: usize| {
-        let text: Vec<String> = (from..from + 100).map(|value| value.to_string()).collect();
-        of(dictionary(vec![Some(0)], text.iter().map(String::as_str).collect()))
-    };
-    let (low, high) = (many(0), many(100));
-    let (expected, input) = ([left.clone(), right.clone()], [left, right]);
-    let actual = on_device(move |task| {
-        let (left, right) = (upload(task, &input[0])?, upload(task, &input[1])?);
-        let twice = concat(task, &[Arc::clone(&left), Arc::clone(&left)])?;
-        let (kept, shared) = (&twice.columns[0].dictionary, &left.columns[0].dictionary);
-        assert!(kept.as_ref().zip(shared.as_ref()).is_some_and(|(kept, shared)| Arc::ptr_eq(kept, shared)));
-        let chunks = [upload(task, &low)?, upload(task, &high)?];
-        assert!(concat(task, &chunks).is_err_and(|error| error.is_unsupported()));
-        let both = concat(task, &[left, right])?;
-        assert_eq!(both.columns[0].dictionary.as_ref().map(|dictionary| dictionary.len), Some(3));
-        task.download(&both)
-    })
-    .unwrap();
-    assert_same(&actual, &expected, 0);
-}
-
-#[test]
-fn rows_are_gathered() {
-    let schema = schema();
-    for seed in 0..24 {
-        let random = &mut Random(seed);
-        let nulls = [Nulls::None, Nulls::All, Nulls::Random][random.below(3)];
-        let rows = [0, 1, 31, 33, 300][random.below(5)];
-        let count = [0, 1, 31, 32, 33, 1023, 1024, 1025, 2049][random.below(9)];
-        let with_nulls = rows == 0 || random.below(2) == 0;
-        let source = batch(&schema, rows, nulls, random);
-        let index: Vec<u32> = (0..count)
-            .map(|_| match rows == 0 || (with_nulls && random.below(4) == 0) {
-                true => u32::MAX,
-                false => random.below(rows) as u32,
-            })
-            .collect();
-        let expected = taken(&source, &index);
-        let (actual, launched) = on_device(move |task| {
-            let chunk = upload(task, &source)?;
-            let rows = write_index(task, &index)?;
-            let output = gather(task, &chunk, &rows, index.len(), with_nulls)?;
-            Ok((task.download(&output)?, task.stats().kernels_launched))
-        })
-        .unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
-        assert!(launched <= 3 && (launched > 0 || count == 0), "seed {seed}: {launched} kernels");
-        assert_same(&actual, &[expected], seed);
-    }
-}
-
-/// Takes rows on the host; `u32::MAX` gives nulls.
-fn taken(batch: &RecordBatch, index: &[u32]) -> RecordBatch {
-    let index: UInt32Array = index.iter().map(|row| (*row != u32::MAX).then_some(*row)).collect();
-    let columns = batch.columns().iter().map(|column| take(column, &index, None).unwrap()).collect();
-    let options = RecordBatchOptions::new().with_row_count(Some(index.len()));
-    RecordBatch::try_new_with_options(batch.schema(), columns, &options).unwrap()
-}
-
-#[test]
-fn long_strings_among_short_and_empty_ones_are_gathered() {
-    let texts: Vec<Option<String>> = (0..600)
-        .map(|row| match row % 150 {
-            0 => Some("é".repeat(50_000)),
-            1..=90 => Some(String::new()),
-            91 => None,
-            _ => Some("x".repeat(row % 23)),
-        })
-        .collect();
-    let strings: ArrayRef = Arc::new(StringArray::from(texts));
-    let source = RecordBatch::try_from_iter_with_nullable([
-        ("s", Arc::clone(&strings), true),
-        ("v", cast(&strings, &DataType::BinaryView).unwrap(), true),
-    ])
-    .unwrap();
-    let random = &mut Random(9);
-    let index: Vec<u32> = (0..900).map(|_| random.below(600) as u32).collect();
-    let expected = taken(&source, &index);
-    let input = source.clone();
-    let actual = on_device(move |task| {
-        let chunk = upload(task, &input)?;
-        let rows = write_index(task, &index)?;
-        let output = gather(task, &chunk, &rows, index.len(), false)?;
-        // The rows twice, so that offsets of the second half are rebased.
-        let output = Arc::new(output);
-        let twice = concat(task, &[Arc::clone(&output), output])?;
-        task.download(&twice)
-    })
-    .unwrap();
-    assert_eq!(actual, concat_batches(&source.schema(), [&expected, &expected]).unwrap());
-}
-
-fn read_rows(task: &mut Task<'_>, rows: &DeviceBuffer, count: usize) -> swath::Result<Vec<u32>> {
-    let bytes = task.read(rows, 0, count * 4)?;
-    Ok(bytes.chunks_exact(4).map(|row| u32::from_le_bytes(row.try_into().unwrap())).collect())
-}
+use crate::column::{Nulls, Random, batch, schema};
+use crate::task::{on_device, read_rows, upload};
 
 /// Sorts on the device and on the host by the low `bits` bits.
 fn check_radix_sort(keys: Vec<u64>, width: KeyWidth, bits: u32, passes_max: u64, what: String) {
@@ -460,6 +269,22 @@ fn strings_with_a_common_prefix_are_sorted_by_words() {
 }
 
 #[test]
+fn many_wide_keys_take_few_kernels() {
+    let random = &mut Random(60);
+    // Three values a column, so that every column decides about some rows.
+    let columns = (0..9).map(|column| {
+        let values: Vec<String> =
+            (0..3).map(|_| format!("{:016x}{:016x}", random.next(), random.next())).collect();
+        let texts: StringArray = (0..4000).map(|_| Some(&values[random.below(3)])).collect();
+        (format!("c{column}"), Arc::new(texts) as ArrayRef, true)
+    });
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.collect::<Vec<_>>()).unwrap();
+    let keys: Vec<SortKey> = (0..9).map(|column| key(column, column % 2 == 0, false)).collect();
+    let launched = check_sort(&batch, &keys, None, "seed 60");
+    assert!(launched < 70, "{launched} kernels");
+}
+
+#[test]
 fn long_strings_are_sorted() {
     for seed in 20..24 {
         let random = &mut Random(seed);
@@ -529,28 +354,4 @@ fn fetched_rows_are_the_first_of_all() {
         });
         check_sorts(&batch, &cases, &format!("seed {seed}"));
     }
-}
-
-/// A column of strings that claims bytes which nobody allocated.
-fn oversized(task: &mut Task<'_>, bytes: i32) -> swath::Result<Arc<DeviceChunk>> {
-    let schema = Arc::new(Schema::new(vec![Field::new("s", DataType::Utf8, false)]));
-    let offsets = task.write(&[0, bytes].map(i32::to_le_bytes).concat())?;
-    let values = task.alloc(0)?;
-    let column = Arc::new(DeviceColumn::bytes(DataType::Utf8, 1, offsets, values, None)?);
-    Ok(Arc::new(DeviceChunk::new(schema, vec![column], 1)?))
-}
-
-#[test]
-fn strings_of_two_gigabytes_are_out_of_memory() {
-    on_device(|task| {
-        let half = oversized(task, 1 << 30)?;
-        let error = concat(task, &[Arc::clone(&half), half]).expect_err("offsets have 31 bits");
-        assert!(error.is_out_of_memory() && error.to_string().contains("'s'"), "{error:?}");
-        let chunk = oversized(task, 1 << 20)?;
-        let rows = write_index(task, &[0; 2048])?;
-        let error = gather(task, &chunk, &rows, 2048, false).expect_err("offsets have 31 bits");
-        assert!(error.is_out_of_memory() && error.to_string().contains("'s'"), "{error:?}");
-        Ok(())
-    })
-    .unwrap();
 }

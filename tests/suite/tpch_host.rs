@@ -4,11 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use swath::bench::answer::of_batches;
+use swath::bench::compare::compare;
+use swath::bench::generate::Stop;
 use swath::config::{Config, Placement};
 use swath::session::Session;
-use swath::tpch::generate::{Stop, generate};
+use swath::tpch::generate::generate;
 use swath::tpch::query::Query;
-use swath::tpch::{answer, compare, table};
+use swath::tpch::{answer, table};
 
 /// The folder of scale factor 0.01, generated once for all tests that ask. Processes that ask at a time generate it
 /// each for itself and rename it into place: each file is whole whoever wins.
@@ -29,8 +32,8 @@ async fn answers_all_queries_right() {
     for query in Query::all() {
         let result = session.sql(&query.text(0.01)).await.unwrap().collect().await.unwrap();
         let expected = answer::kept(query, 0.01).expect("kept").unwrap();
-        let actual = answer::of_batches(&result.schema, &result.batches).unwrap();
-        if let Err(difference) = compare::compare(&expected, &actual, query.partial_order()) {
+        let actual = of_batches(&result.schema, &result.batches).unwrap();
+        if let Err(difference) = compare(&expected, &actual, query.partial_order()) {
             panic!("{query}: {difference}");
         }
         assert_eq!(result.receipt.device_operators().count(), 0, "{query} ran on a device");

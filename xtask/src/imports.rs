@@ -19,13 +19,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("operators", &["error", "config", "device", "memory", "column", "worker", "program"]),
     ("plan", &["error", "config", "observe", "device", "memory", "column", "worker", "program", "operators"]),
     ("session", &["error", "config", "observe", "device", "plan"]),
-    ("tpch", &["error", "config", "observe", "session"]),
-    ("cli", &["error", "config", "observe", "device", "session", "tpch"]),
+    ("bench", &["error", "config", "observe", "session"]),
+    ("tpch", &["error", "config", "observe", "session", "bench"]),
+    ("tpcds", &["error", "bench"]),
+    ("h2o", &["error", "bench"]),
+    ("clickbench", &["error", "bench"]),
+    (
+        "cli",
+        &["error", "config", "observe", "device", "session", "bench", "tpch", "tpcds", "h2o", "clickbench"],
+    ),
 ];
 
 /// Crates that only some modules may name.
 const MAY_NAME: &[(&str, &[&str])] =
-    &[("cudarc", &["device"]), ("datafusion", &["plan", "session", "tpch", "cli"])];
+    &[("cudarc", &["device"]), ("datafusion", &["plan", "session", "bench", "tpch", "cli"])];
 
 pub fn run() -> Outcome {
     let source = root().join("src");

@@ -8,13 +8,14 @@ use std::time::Instant;
 use clap::Args;
 
 use super::report::{TextTable, median, milliseconds, minimum, ratio};
+use crate::bench::run::{Bench, overhead};
 use crate::cli::generate::tpch_data;
 use crate::cli::print;
 use crate::config::{Config, Placement};
 use crate::error::{Error, Result};
 use crate::observe::progress;
-use crate::tpch::bench::{Bench, overhead};
 use crate::tpch::query::Query;
+use crate::tpch::table;
 
 /// Starts of the program for the time to the first row.
 const STARTS: usize = 11;
@@ -43,15 +44,18 @@ pub(super) async fn run(arguments: &OverheadArguments) -> Result<()> {
         false => arguments.queries.clone(),
     };
     let bench = Bench {
-        folder: &folder,
-        scale_factor: arguments.scale_factor,
+        tables: table::files(&folder),
+        questions: queries
+            .iter()
+            .map(|query| query.question(arguments.scale_factor))
+            .collect::<Result<_>>()?,
         iterations: usize::from(arguments.iterations),
         placements: vec![Placement::Host],
         config: Config { placement: Placement::Host, ..Config::default() },
         pin: false,
-        queries,
+        check_candidates: false,
     };
-    let bar = progress::bar((bench.queries.len() * (bench.iterations + 1)) as u64, "overhead");
+    let bar = progress::bar((bench.questions.len() * (bench.iterations + 1)) as u64, "overhead");
     let runs = overhead(&bench, &bar).await;
     bar.finish_and_clear();
     let mut table = TextTable::new(["query", "datafusion", "session", "ratio", "ratio of medians"]);
@@ -84,7 +88,7 @@ pub(super) async fn run(arguments: &OverheadArguments) -> Result<()> {
         "TPC-H, scale factor {}, from Parquet; ms, best of {} rounds in turns; ratio: session to datafusion\n\n\
          {table}\nsession over datafusion: {:+.2} % (sum of the best), {:+.2} % (sum of the medians)\n\
          swath sql \"SELECT 1\", process start to first output: best {} ms, median {} ms of {STARTS}\n",
-        bench.scale_factor,
+        arguments.scale_factor,
         bench.iterations,
         (best[1] / best[0] - 1.0) * 100.0,
         (middle[1] / middle[0] - 1.0) * 100.0,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::mem;
 
 use arrow::datatypes::SchemaRef;
 
@@ -23,6 +24,8 @@ pub enum ModuleOf {
     Ranges = 2,
     /// Serves runs that are short of memory.
     Relief = 3,
+    /// Decides predicates on dictionaries.
+    Dictionary = 4,
 }
 
 /// Collects the source of a pipeline's modules.
@@ -39,7 +42,9 @@ pub struct Emitter {
     /// The members of `P`.
     pub functions: String,
     /// The entry points of each module, after `P`.
-    entries: [Vec<(&'static str, String)>; 4],
+    entries: [Vec<(&'static str, String)>; 5],
+    /// The statements that decide each predicate on a dictionary for value `i`.
+    pub(super) dictionary_predicates: Vec<String>,
     params: Vec<(String, Param)>,
     pool: Vec<u8>,
     sites: Vec<String>,
@@ -72,7 +77,8 @@ impl Emitter {
             outer: vec![],
             text: String::new(),
             functions: String::new(),
-            entries: [vec![], vec![], vec![], vec![]],
+            entries: [vec![], vec![], vec![], vec![], vec![]],
+            dictionary_predicates: vec![],
             params: vec![],
             pool: vec![],
             sites: vec![],
@@ -91,7 +97,14 @@ impl Emitter {
     }
 
     /// Puts the parts together: the modules, parameters, pool and sites.
-    pub fn finish(self) -> (Vec<Module>, Vec<Param>, Vec<u8>, Vec<String>) {
+    pub fn finish(mut self) -> (Vec<Module>, Vec<Param>, Vec<u8>, Vec<String>) {
+        if !self.dictionary_predicates.is_empty() {
+            self.need("dictionary");
+            self.entry(ModuleOf::Dictionary, "dictionary", "match_dictionaries<P>");
+            let predicates = mem::take(&mut self.dictionary_predicates).concat();
+            let head = "    static __device__ __forceinline__ void dictionary(const Params& p, u64 i) {\n";
+            self.functions.push_str(&format!("{head}{predicates}    }}\n"));
+        }
         let mut source = String::new();
         for (name, text) in LIBRARY {
             if *name == "prelude" || self.headers.contains(name) {
@@ -319,6 +332,7 @@ const LIBRARY: &[(&str, &str)] = &[
     ("string", include_str!("../../../kernels/string.cuh")),
     ("text", include_str!("../../../kernels/text.cuh")),
     ("regex", include_str!("../../../kernels/regex.cuh")),
+    ("dictionary", include_str!("../../../kernels/dictionary.cuh")),
     ("temporal", include_str!("../../../kernels/temporal.cuh")),
     ("convert", include_str!("../../../kernels/convert.cuh")),
     ("fixed_sum", include_str!("../../../kernels/fixed_sum.cuh")),

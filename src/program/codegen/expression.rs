@@ -17,14 +17,17 @@ impl Emitter {
         if let Some(value) = self.known.iter().rev().find_map(|scope| scope.get(&key)) {
             return Ok(value.clone());
         }
-        let value = self.compute(expr)?;
+        let value = match self.of_dictionary(expr)? {
+            Some(value) => value,
+            None => self.compute(expr)?,
+        };
         if let Some(scope) = self.known.last_mut() {
             scope.insert(key, value.clone());
         }
         Ok(value)
     }
 
-    fn compute(&mut self, expr: &Expr) -> Result<Value> {
+    pub(super) fn compute(&mut self, expr: &Expr) -> Result<Value> {
         match &expr.op {
             Op::Column(index) => self.column(*index),
             Op::Literal(literal) => self.literal(literal, &expr.data_type),
@@ -66,6 +69,7 @@ impl Emitter {
                 self.like(expr, pattern, *negated, *case_insensitive)
             }
             Op::Call(function) => self.call(*function, expr),
+            Op::PartitionOf { count } => self.partition_of(expr, *count),
             Op::AddInterval { months, days, nanoseconds } => {
                 self.add_interval(expr, *months, *days, *nanoseconds)
             }

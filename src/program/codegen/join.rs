@@ -7,7 +7,7 @@ use crate::program::pipeline::{Expand, Group, Origin, Probe, ProbeKind};
 use super::emitter::{Emitter, ModuleOf};
 use super::key::{KeyWords, NullBits, put_key, words_of};
 use super::scan::{Loaded, generate_scan};
-use super::value::Kind;
+use super::value::{Kind, Value};
 use super::{CompiledSink, Param};
 
 /// The template arguments that say how a key's words are compared: their count, and a bit for each that begins a string.
@@ -26,6 +26,16 @@ impl Emitter {
         for header in ["string", "key", "join"] {
             self.need(header);
         }
+    }
+
+    /// The partition of a key.
+    pub(super) fn partition_of(&mut self, expr: &Expr, count: u8) -> Result<Value> {
+        self.need_joins();
+        let words = self.fresh("partition");
+        let key = put_key(self, &expr.args, NullBits::Always, &words, true)?;
+        let code = format!("(u8)partition_of<{}>({words}, {count})", comparison(&key));
+        let code = self.bind(Kind::U8, &code);
+        Ok(Value { code, ok: None, kind: Kind::U8, bound: u8::MAX.into() })
     }
 
     /// Writes the look-up of a row: what becomes of it, and `r.jN`, the table's row.

@@ -8,6 +8,7 @@ mod aggregate;
 mod arithmetic;
 mod cast;
 mod convert;
+mod dictionary;
 mod emitter;
 mod expression;
 mod function;

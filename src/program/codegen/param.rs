@@ -43,6 +43,12 @@ pub enum Param {
     SlotOf,
     /// Address of the heap of new text.
     Text,
+    /// Address of what predicate `number` says of each value of a column's dictionary, and how many values there are.
+    Matches {
+        number: usize,
+        column: usize,
+    },
+    DictionarySize(usize),
     /// Addresses of an input column's parts; 0 where there is none.
     Values(usize),
     Validity(usize),
@@ -90,6 +96,8 @@ impl Param {
             Param::Keys => "keys".into(),
             Param::SlotOf => "slot_of".into(),
             Param::Text => "text".into(),
+            Param::Matches { number, .. } => format!("matches{number}"),
+            Param::DictionarySize(column) => format!("c{column}_dictionary_size"),
             Param::Values(column) => format!("c{column}"),
             Param::Validity(column) => format!("c{column}_valid"),
             Param::Offsets(column) => format!("c{column}_offsets"),
@@ -113,6 +121,7 @@ impl Param {
             | Param::ExpandRows
             | Param::TableMask(_)
             | Param::TableSize(_)
+            | Param::DictionarySize(_)
             | Param::Word(_) => "u64",
             Param::Keys => "u64*",
             Param::TableSlots(_) | Param::TableKeys(_) | Param::ExpandOffsets => "const u64*",
@@ -124,7 +133,11 @@ impl Param {
             Param::FromExponents => "const u32*",
             Param::Offsets(_) | Param::DictionaryOffsets(_) => "const i32*",
             Param::Heap | Param::Output(_) => "u8*",
-            Param::Values(_) | Param::Validity(_) | Param::DictionaryBytes(_) | Param::Pool(_) => "const u8*",
+            Param::Values(_)
+            | Param::Validity(_)
+            | Param::DictionaryBytes(_)
+            | Param::Matches { .. }
+            | Param::Pool(_) => "const u8*",
         }
     }
 }

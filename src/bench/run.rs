@@ -1,11 +1,9 @@
-//! Timed runs of the queries: plain DataFusion and Swath, cold and hot, every answer checked.
+//! Timed runs of queries: plain DataFusion and Swath, cold and hot, every answer checked.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::execution::options::ParquetReadOptions;
@@ -13,23 +11,22 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::answer::{self, Answer};
-use super::compare::compare;
-use super::query::Query;
-use super::table::{self, Table};
+use super::question::Question;
+use super::reference::{Outcome, Reference};
 use crate::config::{Config, Placement};
 use crate::error::{Error, Result};
 use crate::observe::receipt::Receipt;
-use crate::session::Session;
+use crate::session::{Session, TableSource};
+
+/// Once the hot runs of a query have taken that long, there is no further one: some take a minute each.
+const HOT_MS_MAX: f64 = 30_000.0;
 
 /// What is run.
 #[derive(Clone, Debug)]
-pub struct Bench<'a> {
-    /// The folder with the table files.
-    pub folder: &'a Path,
-    pub scale_factor: f64,
-    pub queries: Vec<Query>,
-    /// Hot runs of each query; the best counts.
+pub struct Bench {
+    pub tables: Vec<TableFile>,
+    pub questions: Vec<Question>,
+    /// Hot runs of each query, fewer of those that take long; the best counts.
     pub iterations: usize,
     /// Placements of Swath to run.
     pub placements: Vec<Placement>,
@@ -37,6 +34,23 @@ pub struct Bench<'a> {
     pub config: Config,
     /// Whether tables are pinned in device memory for the hot runs of placements other than the host's.
     pub pin: bool,
+    /// Whether all rows that an answer under `LIMIT` may be cut from are computed and looked through; else only the
+    /// columns that order them are compared.
+    pub check_candidates: bool,
+}
+
+/// A table and its Parquet file.
+#[derive(Clone, Debug)]
+pub struct TableFile {
+    pub name: &'static str,
+    pub path: PathBuf,
+}
+
+impl Bench {
+    /// Steps that `run` advances its bar by.
+    pub fn steps(&self) -> u64 {
+        (self.questions.len() * (self.placements.len() + 1)) as u64
+    }
 }
 
 /// Who ran a query.
@@ -77,6 +91,8 @@ impl From<Placement> for Runner {
 #[derive(Clone, Debug, Serialize)]
 pub struct Run {
     pub query: usize,
+    /// What tables call the query.
+    pub name: String,
     pub runner: Runner,
     /// The first run, from the files.
     pub cold_ms: f64,
@@ -115,31 +131,36 @@ impl Run {
 ///
 /// # Errors
 /// What keeps the bench from running at all. A query that fails or answers wrong is part of its run.
-pub async fn run(bench: &Bench<'_>, bar: &ProgressBar) -> Result<Vec<Run>> {
+pub async fn run(bench: &Bench, bar: &ProgressBar) -> Result<Vec<Run>> {
     let mut runs = Vec::new();
     let mut references = Vec::new();
     let partitions = bench.config.target_partitions;
-    let peer = peer_context(bench.folder, partitions).await?;
-    let memory = load(&peer, bar).await?;
+    let peer = peer_context(&bench.tables, partitions).await?;
+    let memory = load(&peer, &bench.tables, bar).await?;
     let peer_hot = memory_context(partitions, &memory)?;
-    for &query in &bench.queries {
-        bar.set_message(format!("datafusion {query}"));
-        let text = query.text(bench.scale_factor);
-        let mut run = Run::new(query, Runner::DataFusion);
-        let (cold, rows) = timed(collect_peer(&peer, &text)).await.map_err(|error| error.context(query))?;
+    for question in &bench.questions {
+        bar.set_message(format!("datafusion {}", question.name));
+        let mut run = Run::new(question, Runner::DataFusion);
+        let (cold, rows) = timed(collect_peer(&peer, &question.text))
+            .await
+            .map_err(|error| error.context(&question.name))?;
         run.cold_ms = cold;
-        let answered = rows.answer()?;
-        run.rows = answered.rows.len();
-        // Where there is no kept answer, this run is the reference.
-        let reference = match answer::kept(query, bench.scale_factor) {
-            Some(kept) => kept?,
-            None => answered.clone(),
+        run.rows = rows.rows();
+        let candidates = match &question.cut {
+            Some(cut) if bench.check_candidates => {
+                bar.set_message(format!("candidates of {}", question.name));
+                Some(collect_peer(&peer_hot, &cut.candidates).await?)
+            }
+            _ => None,
         };
-        run.check(&reference, &answered, query);
-        for _ in 0..bench.iterations {
-            let (hot, rows) = timed(collect_peer(&peer_hot, &text)).await?;
+        // Where there is no kept answer, this run is the reference.
+        let (reference, fault) = Reference::of(question, &rows, candidates)?;
+        run.fault = fault;
+        run.check(question, &reference, &rows)?;
+        while run.hot_goes_on(bench) {
+            let (hot, rows) = timed(collect_peer(&peer_hot, &question.text)).await?;
             run.hot_ms.push(hot);
-            run.check(&reference, &rows.answer()?, query);
+            run.check(question, &reference, &rows)?;
         }
         references.push(reference);
         runs.push(run);
@@ -153,48 +174,48 @@ pub async fn run(bench: &Bench<'_>, bar: &ProgressBar) -> Result<Vec<Run>> {
 }
 
 async fn run_placement(
-    bench: &Bench<'_>,
+    bench: &Bench,
     placement: Placement,
-    memory: &[(Table, Arc<MemTable>)],
-    references: &[Answer],
+    memory: &[(&'static str, Arc<MemTable>)],
+    references: &[Reference],
     bar: &ProgressBar,
 ) -> Result<Vec<Run>> {
     let session = Session::with_config(Config { placement, ..bench.config.clone() })?;
-    table::register(&session, bench.folder).await?;
+    register(&session, &bench.tables).await?;
     let runner = Runner::from(placement);
     let mut runs = Vec::new();
-    for (&query, reference) in bench.queries.iter().zip(references) {
-        bar.set_message(format!("{} {query}, cold", runner.name()));
-        let mut run = Run::new(query, runner);
-        let text = query.text(bench.scale_factor);
-        if let Some((elapsed, work)) = run.once(&session, &text, reference, query).await {
+    for (question, reference) in bench.questions.iter().zip(references) {
+        bar.set_message(format!("{} {}, cold", runner.name(), question.name));
+        let mut run = Run::new(question, runner);
+        if let Some((elapsed, work)) = run.once(&session, question, reference).await {
             run.cold_ms = elapsed;
             run.cold = work;
         }
         runs.push(run);
     }
     for (table, provider) in memory {
-        bar.set_message(format!("{} loads {}", runner.name(), table.name()));
+        bar.set_message(format!("{} loads {table}", runner.name()));
         let context = session.context();
-        context.deregister_table(table.name()).map_err(failed)?;
-        context
-            .register_table(table.name(), Arc::clone(provider) as Arc<dyn TableProvider>)
-            .map_err(failed)?;
+        context.deregister_table(*table).map_err(failed)?;
+        context.register_table(*table, Arc::clone(provider) as Arc<dyn TableProvider>).map_err(failed)?;
         if bench.pin && placement != Placement::Host {
-            match session.pin(table.name()).await {
+            match session.pin(table).await {
                 // What does not fit stays on the host: the receipts show what it costs.
                 Err(error) if error.is_out_of_memory() || error.is_unsupported() => {}
                 pinned => drop(pinned?),
             }
         }
     }
-    for (run, (&query, reference)) in runs.iter_mut().zip(bench.queries.iter().zip(references)) {
-        bar.set_message(format!("{} {query}, hot", runner.name()));
-        let text = query.text(bench.scale_factor);
-        for _ in 0..bench.iterations {
-            if let Some((elapsed, work)) = run.once(&session, &text, reference, query).await {
-                run.hot_ms.push(elapsed);
-                run.hot = work;
+    for (run, (question, reference)) in runs.iter_mut().zip(bench.questions.iter().zip(references)) {
+        bar.set_message(format!("{} {}, hot", runner.name(), question.name));
+        while run.hot_goes_on(bench) {
+            match run.once(&session, question, reference).await {
+                Some((elapsed, work)) => {
+                    run.hot_ms.push(elapsed);
+                    run.hot = work;
+                }
+                // What fails once is reported, and need not fail again.
+                None => break,
             }
         }
         bar.inc(1);
@@ -202,10 +223,45 @@ async fn run_placement(
     Ok(runs)
 }
 
+/// Registers tables with a session.
+///
+/// # Errors
+/// A table file that is missing or cannot be read.
+pub async fn register(session: &Session, tables: &[TableFile]) -> Result<()> {
+    for table in tables {
+        session.register(table.name, &TableSource::path(table.path.display().to_string())).await?;
+    }
+    Ok(())
+}
+
+/// Runs questions on plain DataFusion over the table files, and makes the references of their answers.
+///
+/// # Errors
+/// What fails, and an answer that differs from the kept one.
+pub async fn references(tables: &[TableFile], questions: &[Question]) -> Result<Vec<Reference>> {
+    let peer = peer_context(tables, None).await?;
+    let mut references = Vec::new();
+    for question in questions {
+        let rows = collect_peer(&peer, &question.text).await?;
+        let candidates = match &question.cut {
+            Some(cut) => Some(collect_peer(&peer, &cut.candidates).await?),
+            None => None,
+        };
+        references.push(match Reference::of(question, &rows, candidates)? {
+            (reference, None) => reference,
+            (_, Some(fault)) => {
+                return Err(Error::bug(format!("{}: DataFusion answers wrong: {fault}", question.name)));
+            }
+        });
+    }
+    Ok(references)
+}
+
 impl Run {
-    fn new(query: Query, runner: Runner) -> Self {
+    fn new(question: &Question, runner: Runner) -> Self {
         Run {
-            query: query.number(),
+            query: question.number,
+            name: question.name.clone(),
             runner,
             cold_ms: 0.0,
             hot_ms: Vec::new(),
@@ -217,23 +273,27 @@ impl Run {
         }
     }
 
+    /// Whether another hot run is due.
+    fn hot_goes_on(&self, bench: &Bench) -> bool {
+        self.hot_ms.len() < bench.iterations && self.hot_ms.iter().sum::<f64>() < HOT_MS_MAX
+    }
+
     /// Runs the query once and checks its answer; `None`, and a fault, where it fails.
     async fn once(
         &mut self,
         session: &Session,
-        text: &str,
-        reference: &Answer,
-        query: Query,
+        question: &Question,
+        reference: &Reference,
     ) -> Option<(f64, DeviceWork)> {
-        let timed = timed(async { session.sql(text).await?.collect().await }).await;
-        let outcome = timed.and_then(|(elapsed, result)| {
-            let answered = answer::of_batches(&result.schema, &result.batches)?;
-            Ok((elapsed, result.receipt, answered))
+        let outcome = timed(async { session.sql(&question.text).await?.collect().await }).await;
+        let checked = outcome.and_then(|(elapsed, result)| {
+            let rows = Outcome { schema: Arc::clone(&result.schema), batches: result.batches };
+            self.rows = rows.rows();
+            self.check(question, reference, &rows)?;
+            Ok((elapsed, result.receipt))
         });
-        match outcome {
-            Ok((elapsed, receipt, answered)) => {
-                self.rows = answered.rows.len();
-                self.check(reference, &answered, query);
+        match checked {
+            Ok((elapsed, receipt)) => {
                 for warning in receipt.warnings() {
                     if !self.fallbacks.contains(&warning) {
                         self.fallbacks.push(warning);
@@ -248,15 +308,16 @@ impl Run {
         }
     }
 
-    fn check(&mut self, reference: &Answer, answered: &Answer, query: Query) {
-        if let Err(difference) = compare(reference, answered, query.partial_order()) {
+    fn check(&mut self, question: &Question, reference: &Reference, rows: &Outcome) -> Result<()> {
+        if let Err(difference) = reference.check(question, rows)? {
             self.fault.get_or_insert(difference);
         }
+        Ok(())
     }
 }
 
 impl DeviceWork {
-    pub(super) fn of(receipt: &Receipt) -> Self {
+    pub fn of(receipt: &Receipt) -> Self {
         DeviceWork {
             operators: receipt.device_operators().count(),
             bytes_up: receipt.totals.bytes_up,
@@ -269,27 +330,15 @@ impl DeviceWork {
     }
 }
 
-/// Rows of the peer.
-struct PeerRows {
-    schema: SchemaRef,
-    batches: Vec<RecordBatch>,
-}
-
-impl PeerRows {
-    fn answer(&self) -> Result<Answer> {
-        answer::of_batches(&self.schema, &self.batches)
-    }
-}
-
-async fn collect_peer(context: &SessionContext, text: &str) -> Result<PeerRows> {
+async fn collect_peer(context: &SessionContext, text: &str) -> Result<Outcome> {
     let frame = context.sql(text).await.map_err(failed)?;
     let schema = Arc::clone(frame.schema().inner());
     let batches = frame.collect().await.map_err(failed)?;
-    Ok(PeerRows { schema, batches })
+    Ok(Outcome { schema, batches })
 }
 
 /// Milliseconds that `work` took, and what it gave.
-pub(super) async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(f64, T)> {
+pub async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(f64, T)> {
     let started = Instant::now();
     let value = work.await?;
     Ok((milliseconds(started.elapsed()), value))
@@ -307,35 +356,40 @@ fn peer_config(partitions: Option<usize>) -> SessionConfig {
 }
 
 /// A DataFusion context over the table files, without anything of ours.
-async fn peer_context(folder: &Path, partitions: Option<usize>) -> Result<SessionContext> {
+async fn peer_context(tables: &[TableFile], partitions: Option<usize>) -> Result<SessionContext> {
     let context = SessionContext::new_with_config(peer_config(partitions));
-    for table in Table::ALL {
-        let path = table.file(folder).display().to_string();
-        context.register_parquet(table.name(), path, ParquetReadOptions::default()).await.map_err(failed)?;
+    for table in tables {
+        let path = table.path.display().to_string();
+        context.register_parquet(table.name, path, ParquetReadOptions::default()).await.map_err(failed)?;
     }
     Ok(context)
 }
 
 /// A DataFusion context over tables in memory.
-fn memory_context(partitions: Option<usize>, memory: &[(Table, Arc<MemTable>)]) -> Result<SessionContext> {
+fn memory_context(
+    partitions: Option<usize>,
+    memory: &[(&'static str, Arc<MemTable>)],
+) -> Result<SessionContext> {
     let context = SessionContext::new_with_config(peer_config(partitions));
     for (table, provider) in memory {
-        context
-            .register_table(table.name(), Arc::clone(provider) as Arc<dyn TableProvider>)
-            .map_err(failed)?;
+        context.register_table(*table, Arc::clone(provider) as Arc<dyn TableProvider>).map_err(failed)?;
     }
     Ok(context)
 }
 
 /// Reads all tables into host memory.
-async fn load(context: &SessionContext, bar: &ProgressBar) -> Result<Vec<(Table, Arc<MemTable>)>> {
+async fn load(
+    context: &SessionContext,
+    tables: &[TableFile],
+    bar: &ProgressBar,
+) -> Result<Vec<(&'static str, Arc<MemTable>)>> {
     let mut memory = Vec::new();
-    for table in Table::ALL {
-        bar.set_message(format!("loading {}", table.name()));
-        let frame = context.table(table.name()).await.map_err(failed)?;
+    for table in tables {
+        bar.set_message(format!("loading {}", table.name));
+        let frame = context.table(table.name).await.map_err(failed)?;
         let schema = Arc::clone(frame.schema().inner());
         let partitions = frame.collect_partitioned().await.map_err(failed)?;
-        memory.push((table, Arc::new(MemTable::try_new(schema, partitions).map_err(failed)?)));
+        memory.push((table.name, Arc::new(MemTable::try_new(schema, partitions).map_err(failed)?)));
     }
     Ok(memory)
 }
@@ -354,25 +408,29 @@ pub struct OverheadRun {
 
 /// Measures what a session costs over plain DataFusion, from the files. The two take turns, so that a change of the
 /// machine's speed meets both; who goes first changes too.
-pub async fn overhead(bench: &Bench<'_>, bar: &ProgressBar) -> Result<Vec<OverheadRun>> {
-    let peer = peer_context(bench.folder, bench.config.target_partitions).await?;
+pub async fn overhead(bench: &Bench, bar: &ProgressBar) -> Result<Vec<OverheadRun>> {
+    let peer = peer_context(&bench.tables, bench.config.target_partitions).await?;
     let session = Session::with_config(bench.config.clone())?;
-    table::register(&session, bench.folder).await?;
+    register(&session, &bench.tables).await?;
     let mut runs: Vec<OverheadRun> = bench
-        .queries
+        .questions
         .iter()
-        .map(|query| OverheadRun { query: query.number(), datafusion_ms: Vec::new(), session_ms: Vec::new() })
+        .map(|question| OverheadRun {
+            query: question.number,
+            datafusion_ms: Vec::new(),
+            session_ms: Vec::new(),
+        })
         .collect();
     // Round 0 warms caches up and is not kept.
     for round in 0..=bench.iterations {
-        for (query, run) in bench.queries.iter().zip(&mut runs) {
-            bar.set_message(format!("round {round}, {query}"));
-            let text = query.text(bench.scale_factor);
+        for (question, run) in bench.questions.iter().zip(&mut runs) {
+            bar.set_message(format!("round {round}, {}", question.name));
+            let text = &question.text;
             for turn in 0..2 {
                 let ours = (round + turn) % 2 == 0;
                 let elapsed = match ours {
-                    true => timed(async { session.sql(&text).await?.collect().await }).await?.0,
-                    false => timed(collect_peer(&peer, &text)).await?.0,
+                    true => timed(async { session.sql(text).await?.collect().await }).await?.0,
+                    false => timed(collect_peer(&peer, text)).await?.0,
                 };
                 match (round, ours) {
                     (0, _) => {}

@@ -1,0 +1,5 @@
+SELECT "UserID", count(*)
+FROM hits
+GROUP BY "UserID"
+ORDER BY count(*) DESC
+LIMIT 10

@@ -1,0 +1,4 @@
+SELECT "UserID", "SearchPhrase", count(*)
+FROM hits
+GROUP BY "UserID", "SearchPhrase"
+LIMIT 10

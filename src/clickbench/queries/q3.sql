@@ -1,0 +1,2 @@
+SELECT sum("AdvEngineID"), count(*), avg("ResolutionWidth")
+FROM hits

@@ -1,0 +1,2 @@
+SELECT avg("UserID")
+FROM hits

@@ -1,0 +1,2 @@
+SELECT min("EventDate"), max("EventDate")
+FROM hits
