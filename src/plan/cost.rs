@@ -160,7 +160,8 @@ pub enum Work {
     /// Evaluates `nodes` expression nodes.
     Project { nodes: usize },
     /// Evaluates `nodes`, then adds to `aggregates`, in groups where `keys` is not 0.
-    Aggregate { nodes: usize, keys: usize, aggregates: usize },
+    /// `passes` counts how often rows are grouped: for distinct values and values in order more than once.
+    Aggregate { nodes: usize, keys: usize, aggregates: usize, passes: usize },
     /// Evaluates `nodes` on a pair of rows that have the same `keys`; on every pair where there are no keys.
     Join { nodes: usize, keys: usize },
     /// Orders by `keys`, and keeps the first `fetch` rows or all.
@@ -307,6 +308,11 @@ impl TreeSize {
     }
 }
 
+/// How often an aggregate of `passes` puts its rows into groups.
+fn groupings(keys: usize, passes: usize) -> f64 {
+    (if keys == 0 { passes - 1 } else { passes }) as f64
+}
+
 impl StepSize {
     /// Returns the work of the step on the CPU.
     pub fn host_units(&self) -> HostUnits {
@@ -316,9 +322,9 @@ impl StepSize {
         match self.work {
             Work::Filter { nodes: count } => HostUnits { nodes: nodes(count), copied_bytes: out, ..none },
             Work::Project { nodes: count } => HostUnits { nodes: nodes(count), ..none },
-            Work::Aggregate { nodes: count, keys, aggregates } => HostUnits {
+            Work::Aggregate { nodes: count, keys, aggregates, passes } => HostUnits {
                 nodes: nodes(count),
-                grouped: if keys == 0 { 0.0 } else { self.rows_in },
+                grouped: groupings(keys, passes) * self.rows_in,
                 scattered: match keys {
                     0 => 0.0,
                     _ => scattered(self.rows_in, self.rows_out, HOST_CACHED_GROUPS),
@@ -354,9 +360,9 @@ impl StepSize {
             Work::Filter { nodes: count } | Work::Project { nodes: count } => {
                 DeviceUnits { nodes: nodes(count), ..none }
             }
-            Work::Aggregate { nodes: count, keys, aggregates } => DeviceUnits {
+            Work::Aggregate { nodes: count, keys, aggregates, passes } => DeviceUnits {
                 nodes: nodes(count + aggregates),
-                grouped: if keys == 0 { 0.0 } else { self.rows_in },
+                grouped: groupings(keys, passes) * self.rows_in,
                 scattered: match keys {
                     0 => 0.0,
                     _ => scattered(self.rows_in, self.rows_out, DEVICE_CACHED_GROUPS),
@@ -412,7 +418,7 @@ impl StepSize {
     fn launches(&self) -> f64 {
         match self.work {
             Work::Filter { .. } | Work::Project { .. } => 0.0,
-            Work::Aggregate { .. } => 8.0,
+            Work::Aggregate { passes, .. } => 8.0 * passes as f64,
             Work::Join { keys: 0, .. } => 4.0,
             Work::Join { .. } => 8.0,
             Work::Sort { .. } => 16.0,
@@ -548,7 +554,7 @@ mod tests {
                     row_bytes_out: 30.0,
                 },
                 StepSize {
-                    work: Work::Aggregate { nodes: 6, keys: 2, aggregates: 8 },
+                    work: Work::Aggregate { nodes: 6, keys: 2, aggregates: 8, passes: 1 },
                     rows_built: 0.0,
                     rows_in: rows / 2.0,
                     rows_out: 4.0,

@@ -26,6 +26,7 @@ mod engine;
 mod explain;
 mod expression;
 mod feed;
+mod grouping;
 mod join;
 mod lower;
 mod placement;

@@ -12,7 +12,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::device_run::{CHUNK_ROWS_MIN, DeviceRun, Failure};
 use super::feed::{Feed, choose, join, split};
 use super::spill_run::together;
-use super::stages::{Source, Stage, StageWork};
+use super::stages::{Source, StageWork};
 use crate::column::{DeviceChunk, StagedChunk};
 use crate::error::{Error, Result};
 use crate::operators::{self, Execution, JoinTable, Tables};
@@ -72,12 +72,12 @@ impl DeviceRun {
         for (number, stage) in self.plan.stages.iter().enumerate() {
             let left = match &stage.work {
                 StageWork::Pipeline { compiled, tables } => {
-                    let rows = self.rows_of(stage, &mut made, inputs).await?;
+                    let rows = self.rows_of(number, &mut made, inputs).await?;
                     Made::Chunks(self.run_pipeline(compiled, tables, &mut made, rows).await?)
                 }
                 work => {
-                    let chunks = match self.rows_of(stage, &mut made, inputs).await? {
-                        Rows::Leaf(number, input) => self.upload_leaf(number, &input, &stage.read).await?,
+                    let chunks = match self.rows_of(number, &mut made, inputs).await? {
+                        Rows::Leaf(leaf, input) => self.upload_leaf(leaf, &input, &stage.read).await?,
                         Rows::Chunks(chunks) => chunks,
                     };
                     self.run_whole(work, chunks).await?
@@ -90,7 +90,7 @@ impl DeviceRun {
                 }
             }
         }
-        let chunks = self.chunks_of(&self.plan.sources, &mut made).await?;
+        let chunks = self.chunks_of(usize::MAX, &self.plan.sources, &mut made).await?;
         let mut batches = vec![];
         for chunk in chunks {
             let plan = self.plan.clone();
@@ -138,17 +138,27 @@ impl DeviceRun {
         made
     }
 
-    /// Takes the rows that stages left.
-    async fn chunks_of(&self, sources: &[Source], made: &mut [Made]) -> Result<Vec<StoredChunk>> {
+    /// Takes the rows that stages left, for stage `number`: away, unless a later one reads them too.
+    async fn chunks_of(
+        &self,
+        number: usize,
+        sources: &[Source],
+        made: &mut [Made],
+    ) -> Result<Vec<StoredChunk>> {
         let mut chunks = vec![];
         for source in sources {
+            let mut take = |earlier: usize, left: &mut Vec<StoredChunk>| match self.last_use(earlier) > number
+            {
+                true => chunks.extend(left.iter().cloned()),
+                false => chunks.append(left),
+            };
             match *source {
-                Source::Stage(stage) => match std::mem::replace(&mut made[stage], Made::Gone) {
-                    Made::Chunks(left) => chunks.extend(left),
+                Source::Stage(stage) => match &mut made[stage] {
+                    Made::Chunks(left) => take(stage, left),
                     _ => return Err(Error::bug("a stage reads what another did not leave")),
                 },
                 Source::Met { build, by_group } => match &mut made[build] {
-                    Made::Met(left) => chunks.append(left),
+                    Made::Met(left) => take(build, left),
                     Made::Table(table) => {
                         let table = table.clone();
                         let marks = move |task: &mut Task<'_>| {
@@ -168,14 +178,15 @@ impl DeviceRun {
     /// Takes the rows of a stage; of those that are on the device, the columns that it reads.
     async fn rows_of(
         &self,
-        stage: &Stage,
+        number: usize,
         made: &mut [Made],
         inputs: &[Arc<dyn ExecutionPlan>],
     ) -> Result<Rows> {
-        if let [Source::Leaf(number)] = stage.sources.as_slice() {
-            return Ok(Rows::Leaf(*number, inputs[*number].clone()));
+        let stage = &self.plan.stages[number];
+        if let [Source::Leaf(leaf)] = stage.sources.as_slice() {
+            return Ok(Rows::Leaf(*leaf, inputs[*leaf].clone()));
         }
-        let chunks = self.chunks_of(&stage.sources, made).await?;
+        let chunks = self.chunks_of(number, &stage.sources, made).await?;
         if chunks.iter().all(|chunk| stage.read.iter().copied().eq(0..chunk.schema().fields().len())) {
             return Ok(Rows::Chunks(chunks));
         }

@@ -75,15 +75,12 @@ impl Operator {
         match self {
             Operator::Filter { predicate, .. } => Work::Filter { nodes: nodes([predicate]) },
             Operator::Project { exprs } => Work::Project { nodes: nodes(exprs) },
-            Operator::Aggregate(aggregation) => {
-                Work::Aggregate {
-                    nodes: nodes(aggregation.keys.iter().chain(
-                        aggregation.aggregates.iter().flat_map(|one| one.args.iter().chain(&one.filter)),
-                    )),
-                    keys: aggregation.keys.len(),
-                    aggregates: aggregation.aggregates.len(),
-                }
-            }
+            Operator::Aggregate(aggregation) => Work::Aggregate {
+                nodes: nodes(aggregation.exprs()),
+                keys: aggregation.keys.len(),
+                aggregates: aggregation.calls.len(),
+                passes: aggregation.passes(),
+            },
             Operator::Join(join) => {
                 let exprs = join.left_keys.iter().chain(&join.right_keys).chain(&join.residual);
                 Work::Join { nodes: nodes(exprs), keys: join.left_keys.len() }
@@ -109,11 +106,7 @@ impl Operator {
                 // A column that is passed on unread needs a device form only where it is read in the end.
                 exprs.iter().filter(|expr| !matches!(expr.op, Op::Column(_))).try_for_each(check)
             }
-            Operator::Aggregate(aggregation) => {
-                let of_aggregates =
-                    aggregation.aggregates.iter().flat_map(|one| one.args.iter().chain(&one.filter));
-                aggregation.keys.iter().chain(of_aggregates).try_for_each(check)
-            }
+            Operator::Aggregate(aggregation) => aggregation.exprs().try_for_each(check),
             Operator::Join(join) => {
                 let [left, right] = inputs else { return Err(Error::bug("a join has two inputs")) };
                 join.left_keys.iter().try_for_each(|key| program::check(left, key))?;

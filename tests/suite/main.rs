@@ -1,5 +1,6 @@
 //! Every integration test, in one binary: linking is the slow part.
 
+mod aggregates;
 mod allocation_faults;
 mod bad_input;
 mod bench;
