@@ -18,7 +18,8 @@ use crate::error::{Error, Result};
 use crate::operators::SortKey;
 use crate::operators::window::WindowSpec;
 use crate::program::{
-    self, CompiledPipeline, Expr, Literal, Op, Pipeline, PipelineBuilder, Probe, ProbeKind, Sink, columns_of,
+    self, Aggregate, AggregateFunction, BinaryOp, CompiledPipeline, Expr, Literal, Op, Phase, Pipeline,
+    PipelineBuilder, Probe, ProbeKind, Sink, columns_of,
 };
 
 /// What a device runs: the stages in order, and how what the last ones leave becomes the node's result.
@@ -315,6 +316,8 @@ impl Stages {
         let (table_count, left_count) = (layout.fields().len(), left.host().schema().fields().len());
         let right_count = right.host().schema().fields().len();
         let kind = match join.join_type {
+            // Every row that looks up goes on, to be counted.
+            LeftAnti if join.null_aware => ProbeKind::Mark,
             Inner | Left => ProbeKind::Inner,
             Right | Full => ProbeKind::Outer,
             LeftSemi | LeftAnti | LeftMark | RightSemi => ProbeKind::Semi,
@@ -347,6 +350,26 @@ impl Stages {
                     open.builder = pick(open.builder, projection);
                 }
                 Ok(open)
+            }
+            LeftAnti if join.null_aware => {
+                let [key] = key_columns.as_slice() else {
+                    return Err(Error::unsupported("no device form of NOT IN over several values"));
+                };
+                let counted = self.count_keys(open, &join.right_keys)?;
+                let marked = with_met(&layout);
+                let by_group = join.residual.is_none();
+                let mut met = Open::over(vec![Source::Met { build: table, by_group }], marked.clone());
+                met.tables.push(counted);
+                met.builder = met.builder.probe(one_row_of(0, counts()));
+                let mut columns = columns_of(&marked, 0);
+                let key = columns[*key].clone();
+                let bit = columns[table_count].clone();
+                columns.truncate(left_count);
+                met.builder = met.builder.filter(&is_not_in(key, bit, table_count + 1)).project(&columns);
+                if let Some(projection) = &join.projection {
+                    met.builder = pick(met.builder, projection);
+                }
+                Ok(met)
             }
             LeftSemi | LeftAnti | LeftMark => {
                 // Who looks up only marks what it meets.
@@ -388,6 +411,27 @@ impl Stages {
                 let rest = self.materialize(rest, schema.clone())?;
                 Ok(Open::over(vec![pairs, rest], layout_of(&schema)))
             }
+        }
+    }
+
+    /// Ends a pipeline by counting its rows, and those of which no key is null, in a table of one row.
+    fn count_keys(&mut self, open: Open, keys: &[Expr]) -> Result<usize> {
+        let count = |args: Vec<Expr>| Aggregate {
+            function: AggregateFunction::Count,
+            phase: Phase::Single,
+            input_type: args.first().map_or(DataType::Int64, |arg| arg.data_type.clone()),
+            args,
+            filter: None,
+            output_type: DataType::Int64,
+        };
+        let aggregates: Vec<Aggregate> =
+            std::iter::once(vec![]).chain(keys.iter().map(|key| vec![key.clone()])).map(count).collect();
+        let pipeline = open.builder.aggregate(counts(), &[], &aggregates);
+        let counted = self.pipeline(open.sources, pipeline, open.tables)?;
+        let read = (0..aggregates.len()).collect();
+        match self.push(vec![counted], read, StageWork::Build { compiled: None, marks: false })? {
+            Source::Stage(table) => Ok(table),
+            _ => Err(Error::bug("a stage is no stage")),
         }
     }
 
@@ -464,6 +508,31 @@ fn pick_indices(order: &[usize], join: &Join) -> Vec<usize> {
 
 fn not(expr: Expr) -> Expr {
     Expr::new(Op::Not, vec![expr], DataType::Boolean)
+}
+
+/// What a `NOT IN` counts on its right: rows, and rows whose key is not null.
+fn counts() -> SchemaRef {
+    let field = |name: &str| Field::new(name, DataType::Int64, false);
+    Arc::new(Schema::new(vec![field("rows"), field("keys")]))
+}
+
+/// Puts the columns of a table of one row behind those of every row.
+fn one_row_of(table: usize, columns: SchemaRef) -> Probe {
+    let keys = vec![];
+    let kind = ProbeKind::Inner;
+    Probe { table, keys, null_equals_null: false, kind, columns, residual: None, marks: false }
+}
+
+/// Whether a row is kept by `NOT IN`: `met` says whether it met an equal key, [`counts`] lie at `first`.
+fn is_not_in(key: Expr, met: Expr, first: usize) -> Expr {
+    let all_of = |left: Expr, right: Expr| Expr::binary(BinaryOp::And, left, right, DataType::Boolean);
+    let count = |index: usize| Expr::column(first + index, DataType::Int64, false);
+    let is = |left: Expr, right: Expr| Expr::binary(BinaryOp::Eq, left, right, DataType::Boolean);
+    let no_rows = is(count(0), Expr::literal(Literal::Int(0), DataType::Int64));
+    let no_null = is(count(0), count(1));
+    let is_some = Expr::new(Op::IsNotNull, vec![key], DataType::Boolean);
+    let is_out = all_of(no_null, all_of(is_some, not(met)));
+    Expr::binary(BinaryOp::Or, no_rows, is_out, DataType::Boolean)
 }
 
 fn with_met(layout: &SchemaRef) -> SchemaRef {

@@ -24,5 +24,6 @@ mod tiers;
 mod tpcds;
 mod tpch_device;
 mod tpch_host;
+mod types;
 mod window;
 mod worker;
