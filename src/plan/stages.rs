@@ -16,7 +16,7 @@ use super::window::WindowStep;
 use crate::column::Storage;
 use crate::error::{Error, Result};
 use crate::operators::SortKey;
-use crate::operators::window::WindowSpec;
+use crate::operators::window::{FrameBound, FrameUnits, WindowFrame, WindowFunction, WindowKind, WindowSpec};
 use crate::program::{
     self, Aggregate, AggregateFunction, BinaryOp, CompiledPipeline, Expr, Literal, Op, Phase, Pipeline,
     PipelineBuilder, Probe, ProbeKind, Sink, columns_of,
@@ -273,21 +273,38 @@ impl Stages {
         let mut open = self.open(input)?;
         open.builder = open.builder.project(&step.projection);
         let Lying { mut sources, mut read, layout } = self.lie(open, step.projected.clone())?;
-        let spec = &step.spec;
-        if !input.keeps_order() && !(spec.partition.is_empty() && spec.order.is_empty()) {
-            // Sorted partitions were merged in turn: they have to be sorted anew.
+        let (spec, width) = (&step.spec, layout.fields().len());
+        // Rows that are in another order than the window needs, and keep it: their numbers tell it.
+        let numbered = !step.is_sorted && input.keeps_order();
+        let mut fields: Vec<FieldRef> = layout.fields().iter().cloned().collect();
+        if numbered {
+            let number = Arc::new(Field::new("row", DataType::UInt64, false));
+            fields.push(number.clone());
+            let work = StageWork::Window { spec: row_numbers(number) };
+            sources = vec![self.push(sources, read, work)?];
+            read = (0..fields.len()).collect();
+        }
+        let is_ready = step.is_sorted && input.keeps_order();
+        if !is_ready && !(spec.partition.is_empty() && spec.order.is_empty()) {
+            // Sorted partitions were merged in turn, or never were sorted: they have to be sorted anew.
             let by_partition =
                 spec.partition.iter().map(|&column| SortKey { column, descending: false, nulls_first: true });
             let keys = by_partition.chain(spec.order.iter().copied()).collect();
             sources = vec![self.push(sources, read, StageWork::Sort { keys, fetch: None })?];
-            read = (0..layout.fields().len()).collect();
+            read = (0..fields.len()).collect();
         }
-        let stage = self.push(sources, read, StageWork::Window { spec: spec.clone() })?;
-        let mut fields: Vec<FieldRef> = layout.fields().iter().cloned().collect();
+        let mut stage = self.push(sources, read, StageWork::Window { spec: spec.clone() })?;
         fields.extend(spec.functions.iter().map(|function| function.output.clone()));
-        let layout = Arc::new(Schema::new(fields));
-        let mut open = Open::over(vec![stage], layout);
-        open.builder = pick(open.builder, &step.output);
+        let mut output = step.output.clone();
+        if numbered {
+            let keys = vec![SortKey { column: width, descending: false, nulls_first: false }];
+            let all = (0..fields.len()).collect();
+            stage = self.push(vec![stage], all, StageWork::Sort { keys, fetch: None })?;
+            // The functions' columns are behind the number.
+            output.iter_mut().filter(|index| **index >= width).for_each(|index| *index += 1);
+        }
+        let mut open = Open::over(vec![stage], Arc::new(Schema::new(fields)));
+        open.builder = pick(open.builder, &output);
         Ok(open)
     }
 
@@ -508,6 +525,15 @@ fn pick_indices(order: &[usize], join: &Join) -> Vec<usize> {
 
 fn not(expr: Expr) -> Expr {
     Expr::new(Op::Not, vec![expr], DataType::Boolean)
+}
+
+/// The window that numbers rows as they come.
+fn row_numbers(output: FieldRef) -> WindowSpec {
+    let (start, end) = (FrameBound::UnboundedPreceding, FrameBound::UnboundedFollowing);
+    let frame = WindowFrame { units: FrameUnits::Rows, start, end };
+    let kind = WindowKind::RowNumber;
+    let function = WindowFunction { kind, args: vec![], frame, ignore_nulls: false, output };
+    WindowSpec { partition: vec![], order: vec![], functions: vec![function] }
 }
 
 /// What a `NOT IN` counts on its right: rows, and rows whose key is not null.

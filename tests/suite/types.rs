@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::Int64Array;
+use arrow::array::{Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::datasource::MemTable;
 use swath::device::launch_count;
 
 use crate::differential::Pair;
-use crate::generated::Rng;
+use crate::generated::{Nulls, Rng};
 use crate::joins::lines;
 
 /// Registers `batches` as table `name` with both contexts.
@@ -33,9 +33,8 @@ fn check_rows(pair: &Pair, sql: &str) {
 /// A table of a key, of which one in `null_of` is null, and a number for each row.
 fn keyed(seed: u64, rows: usize, keys: u64, null_of: u64) -> RecordBatch {
     let mut rng = Rng(seed);
-    let key: Int64Array = (0..rows)
-        .map(|_| (null_of == 0 || rng.below(null_of) > 0).then(|| rng.below(keys) as i64))
-        .collect();
+    let key: Int64Array =
+        (0..rows).map(|_| (null_of == 0 || rng.below(null_of) > 0).then(|| rng.below(keys) as i64)).collect();
     let number: Int64Array = (0..rows as i64).map(Some).collect();
     let fields = [("k", true), ("n", false)].map(|(name, null)| Field::new(name, DataType::Int64, null));
     RecordBatch::try_new(Arc::new(Schema::new(fields.to_vec())), vec![Arc::new(key), Arc::new(number)])
@@ -74,5 +73,186 @@ fn not_in_over_values_that_can_be_null() {
                 check_rows(&pair, sql);
             }
         }
+    }
+}
+
+fn pairs() -> Vec<Pair> {
+    vec![Pair::new(91, 700, Nulls::Some, false), Pair::new(92, 129, Nulls::None, true)]
+}
+
+fn owned(expressions: &[&str]) -> Vec<String> {
+    expressions.iter().map(|text| text.to_string()).collect()
+}
+
+#[test]
+fn mathematics() {
+    let exact = owned(&[
+        "greatest(f64_a, f64_b)",
+        "least(f32_a, f32_b, 0)",
+        "greatest(i64_a, i64_b, 5, NULL)",
+        "least(str_a, str_b, 'm')",
+        "greatest(view_a, view_b)",
+        "greatest(d15_a, d15_b)",
+        "least(d38_a, d38_b)",
+        "greatest(date_a, DATE '2000-01-01')",
+        "least(bool_a, bool_b)",
+        "isnan(f64_a)",
+        "isnan(f32_a)",
+        "isnan(i32_a)",
+        "iszero(f64_a)",
+        "iszero(d15_a)",
+        "iszero(u32_a)",
+        "nanvl(f64_a, f64_b)",
+        "nanvl(f32_a, f32_b)",
+        "degrees(f64_a)",
+        "degrees(f32_a)",
+        "radians(f64_a)",
+        "radians(f32_a)",
+        "pi() + f64_a",
+        "trunc(f64_a)",
+        "trunc(f64_a, 2)",
+        "trunc(f64_a, -2)",
+        "trunc(f32_a, 1)",
+        "trunc(d15_a)",
+        "trunc(d15_a, 1)",
+        "trunc(d25_a, -3)",
+        "trunc(d38_a, 1)",
+        "gcd(i32_a, i32_b)",
+        "gcd(i32_a, 0)",
+        "gcd(i16_a, 36)",
+        "lcm(i16_a, i16_b)",
+        "factorial(abs(i32_a % 21))",
+    ]);
+    let close: Vec<String> = ["f64_a", "f32_a"]
+        .iter()
+        .flat_map(|x| {
+            let names = [
+                "sin", "cos", "tan", "cot", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh",
+                "atanh", "cbrt",
+            ];
+            names.map(|name| format!("{name}({x})"))
+        })
+        .chain(owned(&["atan2(f64_a, f64_b)", "atan2(f32_a, f32_b)"]))
+        .collect();
+    for pair in pairs() {
+        pair.expressions(&exact, 0.0);
+        // 2 units in the last place of 24 bits.
+        pair.expressions(&close, 2.4e-7);
+    }
+}
+
+#[test]
+fn integers_without_a_result_fail() {
+    let pair = Pair::new(93, 40, Nulls::None, false);
+    for (expression, reason) in [
+        ("factorial(i8_a - 300)", "factorial"),
+        ("lcm(9223372036854775807, 4 + abs(i8_a % 2) * 0)", "lcm"),
+        ("make_date(2001, 2, 30 + i8_a % 1)", "2001"),
+    ] {
+        let error = pair.error(&format!("SELECT {expression} FROM t"));
+        assert!(error.contains(reason), "{expression}: {error}");
+    }
+}
+
+#[test]
+fn times_and_text() {
+    let expressions = owned(&[
+        "date_a - date_b",
+        "ts_us_a - ts_us_b",
+        "ts_s_a - TIMESTAMP '2001-01-01'",
+        "date_a + INTERVAL '49' HOUR",
+        "date_a - INTERVAL '49' HOUR",
+        "ts_us_a + INTERVAL '1 month 3 days 5 hours 7 seconds'",
+        "ts_s_a + INTERVAL '1500 milliseconds'",
+        "ts_s_a - INTERVAL '1500 milliseconds'",
+        "make_date(1800 + i32_a % 200, 1 + abs(i32_a % 12), 1 + abs(i32_b % 28))",
+        "date_part('isoyear', date_a)",
+        "date_part('isodow', ts_us_a)",
+        "to_unixtime(ts_us_a)",
+        "to_unixtime(date_a)",
+        "to_unixtime(i32_a)",
+        "from_unixtime(CAST(i32_a AS BIGINT))",
+        "to_timestamp_millis(CAST(i32_a AS BIGINT))",
+        "to_timestamp_micros(ts_s_a)",
+        "to_timestamp_nanos(ts_us_a)",
+        "bit_length(str_a)",
+        "str_a LIKE view_a",
+        "view_a NOT LIKE str_b || '%'",
+        "large_a LIKE '%' || str_a || '_'",
+        "bool_a IS TRUE",
+        "bool_a IS NOT FALSE",
+        "(bool_a AND bool_b) IS UNKNOWN",
+        "bool_a IS NOT TRUE",
+        "CASE WHEN bool_a THEN NULL ELSE i32_a END",
+        "nvl2(i32_a, 'there', 'missing')",
+        "arrow_typeof(i32_a) || str_a",
+    ]);
+    for pair in pairs() {
+        pair.expressions(&expressions, 0.0);
+        check_rows(&pair, "SELECT a.i64_a FROM t a JOIN t b ON a.str_a LIKE '%' || b.str_b AND b.i8_a > 90");
+    }
+}
+
+#[test]
+fn like_with_patterns_in_a_column() {
+    let mut rng = Rng(94);
+    let pieces = ["%", "_", "a", "ab", "é", "日", "\\%", "\\_", "\\\\", "b", "\n"];
+    let mut text = |wild: bool| -> StringArray {
+        (0..600)
+            .map(|_| {
+                let parts = rng.below(6);
+                let from = if wild { 0 } else { 2 };
+                let piece = |_| pieces[from + rng.below((pieces.len() - from) as u64) as usize];
+                let text: String = (0..parts).map(piece).collect();
+                (rng.below(12) > 0).then_some(text)
+            })
+            .collect()
+    };
+    let (s, p) = (text(false), text(true));
+    let fields = ["s", "p"].map(|name| Field::new(name, DataType::Utf8, true));
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields.to_vec())), vec![Arc::new(s), Arc::new(p)]);
+    let batch = batch.expect("columns fit the schema");
+    for lazy in [false, true] {
+        let pair = Pair::over(std::slice::from_ref(&batch), lazy, format!("patterns, seed 94, lazy {lazy}"));
+        pair.expressions(&owned(&["s LIKE p", "s NOT LIKE p", "s LIKE '%' || p"]), 0.0);
+        check_rows(&pair, "SELECT s, p FROM t WHERE s LIKE p");
+    }
+}
+
+#[test]
+fn windows_over_rows_in_another_order() {
+    let mut rng = Rng(95);
+    let rows = 500;
+    let time: Int64Array = (0..rows as i64).map(|row| Some(row / 3)).collect();
+    let key: Int64Array = (0..rows).map(|_| (rng.below(9) > 0).then(|| rng.below(7) as i64)).collect();
+    let group: Int64Array = (0..rows).map(|_| Some(rng.below(3) as i64)).collect();
+    let fields = [("ts", false), ("k", true), ("g", false)]
+        .map(|(name, null)| Field::new(name, DataType::Int64, null));
+    let schema = Arc::new(Schema::new(fields.to_vec()));
+    let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(time), Arc::new(key), Arc::new(group)])
+        .expect("columns fit the schema");
+    for lazy in [false, true] {
+        let pair = Pair::over(std::slice::from_ref(&batch), lazy, format!("windows, seed 95, lazy {lazy}"));
+        for context in [&pair.device, &pair.host] {
+            let order = vec![vec![datafusion::prelude::col("ts").sort(true, false)]];
+            let table =
+                MemTable::try_new(schema.clone(), vec![vec![batch.slice(0, 200), batch.slice(200, 300)]])
+                    .expect("one schema")
+                    .with_sort_order(order);
+            context.register_table("sorted", Arc::new(table)).expect("the name is free");
+        }
+        let linear = "SELECT ts, k, count(*) OVER (PARTITION BY k ORDER BY ts ROWS 3 PRECEDING) AS n, \
+                      sum(g) OVER (PARTITION BY k ORDER BY ts ROWS 5 PRECEDING) AS s FROM sorted";
+        let partly = "SELECT ts, k, g, lag(g) OVER (PARTITION BY ts, k ORDER BY g) AS l, \
+                      row_number() OVER (PARTITION BY k, ts ORDER BY g DESC) AS r FROM sorted";
+        for context in [&pair.device, &pair.host] {
+            pair.query(context, "SET datafusion.optimizer.prefer_existing_sort = true").expect("an option");
+        }
+        let plan = pair.query(&pair.host, &format!("EXPLAIN {linear}")).expect("it is planned");
+        assert!(lines(&plan).join("\n").contains("mode=[Linear]"), "{:?}", lines(&plan));
+        pair.check(linear, 0.0);
+        pair.check(&format!("SELECT * FROM ({linear}) ORDER BY ts LIMIT 90"), 0.0);
+        check_rows(&pair, partly);
+        pair.check("SELECT ts, k, last_value(g) OVER (PARTITION BY k ORDER BY ts) AS v FROM sorted", 0.0);
     }
 }
