@@ -48,6 +48,8 @@ pub struct OperatorReceipt {
     pub download_ms: f64,
     /// On the host: time spent computing, over all threads. On a device: from the first input to the last output.
     pub elapsed_ms: f64,
+    /// The most device memory that was in use at a time while it ran, whoever used it.
+    pub peak_bytes: u64,
     /// The tiers below the device that data moved to and from for want of room, from the fastest; empty where none
     /// did.
     pub tiers: Vec<TierReceipt>,
@@ -153,8 +155,12 @@ impl fmt::Display for Receipt {
                 if let (false, Some(name)) = (operator.place == "host", &operator.device_name) {
                     writeln!(
                         f,
-                        "{indent}{name}: kernels {:.2} ms, upload {:.2} ms, download {:.2} ms, compile {:.2} ms",
-                        operator.kernel_ms, operator.upload_ms, operator.download_ms, operator.compile_ms
+                        "{indent}{name}: kernels {:.2} ms, upload {:.2} ms, download {:.2} ms, compile {:.2} ms, at most {}",
+                        operator.kernel_ms,
+                        operator.upload_ms,
+                        operator.download_ms,
+                        operator.compile_ms,
+                        human_bytes(operator.peak_bytes)
                     )?;
                 }
                 for tier in &operator.tiers {

@@ -13,6 +13,8 @@ use super::text::TextHeap;
 
 /// Slots of the first table of a keyed aggregate: what suits few groups and costs little where they are many.
 const FIRST_SLOTS: usize = 4096;
+/// The share of the free memory that the first table may take.
+const FIRST_SHARE: usize = 16;
 /// How much larger the next table is when one was too small.
 const GROWTH: usize = 16;
 /// Shared memory for the slots of one block, and the most slots there: enough for few groups at full occupancy.
@@ -97,7 +99,7 @@ impl AggregateState {
         if matches!(self.ahead, Ahead::Idle) {
             let exponents = task.alloc_filled(shape.float_sums * 4, 0)?;
             let filling = match shape.float_sums {
-                0 => Some(Filling::start(task, &shape, shape.first_slots(usize::MAX), true)?),
+                0 => Some(Filling::start(task, &shape, shape.first_slots(task, usize::MAX), true)?),
                 _ => None,
             };
             self.ahead = Ahead::Running { exponents, filling };
@@ -164,9 +166,14 @@ fn shape(program: &Program) -> Result<Shape> {
 }
 
 impl Shape {
-    /// The slots of the first table for `rows` rows.
-    fn first_slots(&self, rows: usize) -> usize {
-        if self.keyed { FIRST_SLOTS.min(slots_enough(rows)) } else { slots_enough(1) }
+    /// The slots of the first table for `rows` rows: no more than a share of the memory that there is.
+    fn first_slots(&self, task: &Task<'_>, rows: usize) -> usize {
+        if !self.keyed {
+            return slots_enough(1);
+        }
+        let room = task.free_bytes() as usize / (FIRST_SHARE * self.slot_words * 8);
+        let fit = room.clamp(slots_enough(1), FIRST_SLOTS);
+        slots_enough(rows).min(if fit.is_power_of_two() { fit } else { fit.next_power_of_two() / 2 })
     }
 }
 
@@ -269,7 +276,7 @@ fn build(task: &mut Task<'_>, program: &mut Program, inputs: &[(Input, u64)], ah
             (exponents, None)
         }
     };
-    let mut slot_count = shape.first_slots(rows);
+    let mut slot_count = shape.first_slots(task, rows);
     let mut few_groups = true;
     // Bytes of new text that each chunk makes, once that was counted.
     let mut text_bytes = vec![0; inputs.len().max(1)];

@@ -18,7 +18,7 @@ use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, Time};
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_stream_partitioned};
@@ -38,7 +38,11 @@ use crate::operators::Execution;
 use crate::worker::{CancelToken, Task, TaskStats, Worker};
 
 /// Rows of the smallest chunk: where this many do not fit a device's memory, fewer will not help.
-pub(super) const CHUNK_ROWS_MIN: usize = 8192;
+pub(super) const CHUNK_ROWS_MIN: usize = 1024;
+
+/// The share of a device's memory that a chunk of the input may take, and the bytes that it may take in any case.
+const CHUNK_SHARE: usize = 16;
+const CHUNK_BYTES_MIN: usize = 64 << 10;
 
 /// Sends results on; closed when nobody wants them any more.
 type Output = mpsc::Sender<PlanResult<RecordBatch>>;
@@ -77,6 +81,7 @@ pub(super) struct RunMetrics {
     kernels_launched: Count,
     kernels_compiled: Count,
     cache_hits: Count,
+    peak_bytes: Gauge,
     compile_time: Time,
     kernel_time: Time,
     upload_time: Time,
@@ -97,6 +102,7 @@ impl RunMetrics {
             kernels_launched: counter("kernels_launched"),
             kernels_compiled: counter("kernels_compiled"),
             cache_hits: counter("cache_hits"),
+            peak_bytes: MetricBuilder::new(metrics).gauge("peak_bytes", 0),
             compile_time: time("compile_time"),
             kernel_time: time("kernel_time"),
             upload_time: time("upload_time"),
@@ -112,6 +118,7 @@ impl RunMetrics {
         self.kernels_launched.add(stats.kernels_launched as usize);
         self.kernels_compiled.add(stats.kernels_compiled as usize);
         self.cache_hits.add(stats.cache_hits as usize);
+        self.peak_bytes.set_max(stats.peak_bytes as usize);
         self.compile_time.add_duration(stats.compile_time);
         self.kernel_time.add_duration(stats.kernel_time);
         self.upload_time.add_duration(stats.upload_time);
@@ -344,7 +351,9 @@ impl DeviceRun {
 
     /// Opens leaf `number`.
     pub(super) async fn feeds(&self, number: usize, input: &Arc<dyn ExecutionPlan>) -> PlanResult<Feeds> {
-        let chunk_bytes = self.options.chunk_bytes_target.max(1);
+        // Several chunks and what is made of them have to fit at a time.
+        let share = (self.worker.memory_limit() as usize / CHUNK_SHARE).max(CHUNK_BYTES_MIN);
+        let chunk_bytes = self.options.chunk_bytes_target.clamp(1, share);
         let leaf = self.leaf(number);
         Feeds::open(&leaf, input, &self.worker, &self.context, chunk_bytes, &self.cancel.0).await
     }

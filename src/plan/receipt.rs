@@ -108,6 +108,7 @@ fn fill_device(entry: &mut OperatorReceipt, device: &DeviceExec, metrics: &Metri
     entry.kernels_launched = sum("kernels_launched");
     entry.kernels_compiled = sum("kernels_compiled");
     entry.cache_hits = sum("cache_hits");
+    entry.peak_bytes = sum("peak_bytes");
     entry.compile_ms = time("compile_time");
     entry.kernel_ms = time("kernel_time");
     entry.upload_ms = time("upload_time");

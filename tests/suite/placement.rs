@@ -501,7 +501,9 @@ async fn what_does_not_fit_is_split_or_runs_on_the_cpu() {
         ("SELECT k, sum(m) AS a, max(v) AS b, sum(x) AS c FROM t WHERE id > 100 GROUP BY k ORDER BY k", true),
         ("SELECT id, s FROM t WHERE k = 2 ORDER BY id", true),
         ("SELECT id, v FROM t WHERE k <> 2 ORDER BY id", true),
-        ("SELECT v, sum(m) AS a FROM t GROUP BY v ORDER BY v LIMIT 7", false),
+        // A group for each row, in partitions.
+        ("SELECT v, sum(m) AS a FROM t GROUP BY v ORDER BY v LIMIT 7", true),
+        ("SELECT id, v, sum(m) OVER (ORDER BY id) AS a FROM t ORDER BY id", false),
     ] {
         let (rows, receipt) = fixture.run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         assert_eq!(rows, host.run(sql).await.expect("the CPU does it").0, "{sql}\n{receipt}");

@@ -396,7 +396,7 @@ fn casts_from_text() {
         let simple = "CASE WHEN s ~ '^-?[0-9]{1,6}([.][0-9]{1,2})?$' THEN s END";
         expressions.push(format!("CAST({simple} AS DOUBLE)"));
         expressions
-            .push(format!("TRY_CAST(CASE WHEN s !~ '[.e]' AND s ~ '^-?[0-9]{{1,7}}$' THEN s END AS REAL)"));
+            .push("TRY_CAST(CASE WHEN s !~ '[.e]' AND s ~ '^-?[0-9]{1,7}$' THEN s END AS REAL)".to_string());
         pair.expressions(&expressions, 0.0);
         let error = pair.error("SELECT CAST(s AS INT) FROM t");
         assert!(error.contains("range") && error.contains("CAST(s AS Int32)"), "{error}");

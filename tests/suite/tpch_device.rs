@@ -124,6 +124,41 @@ async fn check(session: &Session, query: Query) -> Result<Receipt, String> {
     }
 }
 
+/// A quarter of the memory that each query takes: it takes longer then, and stays on the device.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quarter_of_the_working_set_is_enough() {
+    let roomy = session(Fallback::Error).await;
+    let (mut wrong, mut spilled) = (vec![], 0);
+    for query in Query::all() {
+        let receipt = check(&roomy, query).await.expect("the answer is right");
+        let peak = receipt.device_operators().map(|operator| operator.peak_bytes).max().unwrap_or(0);
+        let tight = session_with(Config {
+            placement: Placement::Device,
+            fallback: Fallback::Allow,
+            // Of so little data a quarter is less than what hash tables and controls of any size take.
+            device_memory_limit: Some((peak / 4).max(700_000)),
+            ..Config::default()
+        })
+        .await;
+        match check(&tight, query).await {
+            Err(difference) => wrong.push(difference),
+            Ok(receipt) => {
+                println!(
+                    "Q{}: {peak} bytes, {} kernels\n{receipt}",
+                    query.number(),
+                    receipt.totals.kernels_launched
+                );
+                spilled += receipt.totals.tiers.iter().map(|tier| tier.spilled_bytes).sum::<u64>();
+                if !receipt.fallbacks.is_empty() {
+                    wrong.push(format!("Q{}: {peak} bytes\n{receipt}", query.number()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(spilled > 0, "nothing was moved to make room");
+}
+
 /// From scan to result on the device, in at most 150 kernels.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_query_runs_wholly_on_the_device() {
