@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{Array, ArrayRef, AsArray, UInt64Array, new_null_array};
 use arrow::compute::interleave;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use crate::column::Storage;
@@ -113,8 +113,9 @@ impl Carried {
             rows.push((place, number as u32 as usize));
         }
         let sources: Vec<&dyn Array> = sources.iter().map(|source| source.as_ref()).collect();
-        interleave(&sources, &rows)
-            .map_err(|error| Error::unsupported(format!("putting values of type {data_type} together: {error}")))
+        interleave(&sources, &rows).map_err(|error| {
+            Error::unsupported(format!("putting values of type {data_type} together: {error}"))
+        })
     }
 
     /// Lets the columns of `batches` go: nothing of them will come out any more.

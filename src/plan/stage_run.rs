@@ -99,7 +99,7 @@ impl DeviceRun {
             };
             batches.push(self.on_task("download", download).await?);
         }
-        Ok(batches)
+        Ok(self.restore(batches)?)
     }
 
     /// The last stage that uses what stage `number` left; the result is behind all.

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::JoinType;
 
 use super::aggregate::Aggregation;
+use super::carried::{is_carried, with_numbers};
 use super::join::Join;
 use super::tree::{Operator, SortExpr, Tree};
 use super::window::WindowStep;
@@ -42,7 +43,7 @@ pub struct DevicePlan {
 pub struct LeafPlan {
     /// The columns that are read, ascending.
     pub read: Vec<usize>,
-    /// Their schema.
+    /// Their schema, with numbers for those that stay on the host.
     pub input: SchemaRef,
 }
 
@@ -110,7 +111,10 @@ impl DevicePlan {
 pub fn compile(tree: &Tree) -> Result<DevicePlan> {
     let leaves = tree.leaves();
     let mut stages = Stages {
-        leaves: leaves.iter().map(|leaf| LeafPlan { read: vec![], input: leaf.plan.schema() }).collect(),
+        leaves: leaves
+            .iter()
+            .map(|leaf| LeafPlan { read: vec![], input: with_numbers(&leaf.plan.schema()) })
+            .collect(),
         next_leaf: 0,
         stages: vec![],
     };
@@ -177,7 +181,7 @@ impl Stages {
             Tree::Leaf(leaf) => {
                 let number = self.next_leaf;
                 self.next_leaf += 1;
-                return Ok(Open::over(vec![Source::Leaf(number)], leaf.plan.schema()));
+                return Ok(Open::over(vec![Source::Leaf(number)], with_numbers(&leaf.plan.schema())));
             }
             Tree::Node(node) => node,
         };
@@ -572,7 +576,7 @@ fn nullable(layout: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The schema as a stage writes it: dictionaries are written out.
+/// The schema as a stage writes it: dictionaries are written out, numbers stand for what is on the host.
 fn layout_of(schema: &SchemaRef) -> SchemaRef {
     let fields = schema.fields().iter();
     let decoded = fields.map(|field| field.as_ref().clone().with_data_type(decoded(field.data_type())));
@@ -581,6 +585,7 @@ fn layout_of(schema: &SchemaRef) -> SchemaRef {
 
 fn decoded(data_type: &DataType) -> DataType {
     match data_type {
+        carried if is_carried(carried) => DataType::UInt64,
         DataType::Dictionary(_, value) => value.as_ref().clone(),
         other => other.clone(),
     }

@@ -15,13 +15,14 @@ use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 
 use super::aggregate::{Aggregation, translate_aggregate};
+use super::carried::{is_carried, with_numbers};
 use super::cost::{Estimate, StepSize, Work};
 use super::device_exec::rebase;
 use super::expression::translate;
 use super::join::{Join, translate_join};
 use super::window::{WindowStep, translate_window};
 use crate::error::{Error, Result};
-use crate::program::{self, Expr, Op, Phase};
+use crate::program::{self, Aggregate, AggregateFunction, Expr, Op, Phase};
 
 /// What one operator does to the rows of its inputs; expressions are over the columns of the input.
 #[derive(Clone, Debug)]
@@ -102,7 +103,7 @@ impl Operator {
     /// Unsupported, naming the expression and why.
     pub fn check(&self, inputs: &[SchemaRef]) -> Result<()> {
         let input = inputs.first().ok_or_else(|| Error::bug("an operator without inputs"))?;
-        let check = |expr: &Expr| program::check(input, expr);
+        let check = |expr: &Expr| check(input, expr);
         match self {
             Operator::Filter { predicate, .. } => check(predicate),
             Operator::Project { exprs } => {
@@ -110,17 +111,23 @@ impl Operator {
                 exprs.iter().filter(|expr| !matches!(expr.op, Op::Column(_))).try_for_each(check)
             }
             Operator::Aggregate(aggregation) => {
-                let of_aggregates =
-                    aggregation.aggregates.iter().flat_map(|one| one.args.iter().chain(&one.filter));
+                // A count needs to know no more than which values are null.
+                let is_read = |one: &&Aggregate, arg: &&Expr| {
+                    one.function != AggregateFunction::Count || !matches!(arg.op, Op::Column(_))
+                };
+                let of_aggregates = aggregation
+                    .aggregates
+                    .iter()
+                    .flat_map(|one| one.args.iter().filter(move |arg| is_read(&one, arg)).chain(&one.filter));
                 aggregation.keys.iter().chain(of_aggregates).try_for_each(check)
             }
             Operator::Join(join) => {
                 let [left, right] = inputs else { return Err(Error::bug("a join has two inputs")) };
-                join.left_keys.iter().try_for_each(|key| program::check(left, key))?;
-                join.right_keys.iter().try_for_each(|key| program::check(right, key))?;
+                join.left_keys.iter().try_for_each(|key| self::check(left, key))?;
+                join.right_keys.iter().try_for_each(|key| self::check(right, key))?;
                 let fields: Vec<_> = left.fields().iter().chain(right.fields()).cloned().collect();
                 let both = Arc::new(arrow::datatypes::Schema::new(fields));
-                join.residual.iter().try_for_each(|residual| program::check(&both, residual))
+                join.residual.iter().try_for_each(|residual| self::check(&both, residual))
             }
             Operator::Sort { keys, .. } => keys.iter().try_for_each(|key| check(&key.expr)),
             Operator::Window(step) => {
@@ -128,6 +135,27 @@ impl Operator {
             }
             Operator::Limit { .. } | Operator::Union => Ok(()),
         }
+    }
+}
+
+/// Finds out whether the device can do `expr`. Of a column that stays on the host it knows which values are null.
+fn check(input: &SchemaRef, expr: &Expr) -> Result<()> {
+    match carried_read(expr) {
+        Some(Expr { op: Op::Column(index), data_type, .. }) => {
+            let name = input.fields().get(*index).map_or("", |field| field.name());
+            Err(Error::unsupported(format!("column '{name}': no device form of type {data_type}")))
+        }
+        _ => program::check(&with_numbers(input), expr),
+    }
+}
+
+/// The first column of which `expr` needs values that stay on the host.
+fn carried_read(expr: &Expr) -> Option<&Expr> {
+    let is_carried = |expr: &Expr| matches!(expr.op, Op::Column(_)) && is_carried(&expr.data_type);
+    match expr.op {
+        Op::IsNull | Op::IsNotNull if expr.args.iter().all(is_carried) => None,
+        _ if is_carried(expr) => Some(expr),
+        _ => expr.args.iter().find_map(carried_read),
     }
 }
 

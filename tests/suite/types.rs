@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Int64Array, StringArray};
+use arrow::array::{
+    Array, ArrayRef, Int64Array, Int64Builder, ListBuilder, StringArray, StringBuilder, StructArray,
+};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::datasource::MemTable;
@@ -254,5 +257,94 @@ fn windows_over_rows_in_another_order() {
         pair.check(&format!("SELECT * FROM ({linear}) ORDER BY ts LIMIT 90"), 0.0);
         check_rows(&pair, partly);
         pair.check("SELECT ts, k, last_value(g) OVER (PARTITION BY k ORDER BY ts) AS v FROM sorted", 0.0);
+    }
+}
+
+/// A table with columns of types that devices do not take, nulls among them.
+fn nested(seed: u64, rows: usize) -> RecordBatch {
+    let mut rng = Rng(seed);
+    let id: ArrayRef = Arc::new((0..rows as i64).map(Some).collect::<Int64Array>());
+    let key: ArrayRef =
+        Arc::new((0..rows).map(|_| (rng.below(8) > 0).then(|| rng.below(20) as i64)).collect::<Int64Array>());
+    let mut numbers = ListBuilder::new(Int64Builder::new());
+    let mut words = ListBuilder::new(StringBuilder::new());
+    for _ in 0..rows {
+        for _ in 0..rng.below(4) {
+            numbers.values().append_option((rng.below(5) > 0).then(|| rng.below(100) as i64));
+            words.values().append_value(["", "a", "längeres Wort", "日本"][rng.below(4) as usize]);
+        }
+        numbers.append(rng.below(6) > 0);
+        words.append(rng.below(6) > 0);
+    }
+    let (numbers, words): (ArrayRef, ArrayRef) = (Arc::new(numbers.finish()), Arc::new(words.finish()));
+    let parts = vec![
+        Arc::new(Field::new("a", DataType::Int64, true)),
+        Arc::new(Field::new("b", words.data_type().clone(), true)),
+    ];
+    let nulls = (0..rows).map(|_| rng.below(7) > 0).collect::<Vec<_>>();
+    let whole = StructArray::new(parts.into(), vec![key.clone(), words.clone()], Some(nulls.into()));
+    let wide = cast(&id, &DataType::Decimal256(50, 3)).expect("integers are decimals");
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", id),
+        ("k", key),
+        ("numbers", numbers),
+        ("words", words),
+        ("whole", Arc::new(whole)),
+        ("wide", wide),
+    ];
+    let fields: Vec<Field> =
+        columns.iter().map(|(name, one)| Field::new(*name, one.data_type().clone(), *name != "id")).collect();
+    let columns = columns.into_iter().map(|(_, column)| column).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns fit the schema")
+}
+
+#[test]
+fn columns_that_devices_do_not_take_are_carried() {
+    for lazy in [false, true] {
+        let batch = nested(96, 900);
+        let thirds: Vec<RecordBatch> = (0..3).map(|third| batch.slice(300 * third, 300)).collect();
+        let pair = Pair::over(&thirds, lazy, format!("nested, seed 96, lazy {lazy}"));
+        add(&pair, "u", &[nested(97, 130)]);
+        add(&pair, "none", &[nested(98, 0)]);
+        for sql in [
+            "SELECT numbers, id FROM t WHERE id % 7 = 3",
+            "SELECT numbers FROM t WHERE id < 10 ORDER BY id",
+            "SELECT id + 1, words, whole, wide FROM t ORDER BY id DESC",
+            "SELECT id, words, whole FROM t ORDER BY k DESC, id LIMIT 37",
+            "SELECT whole, id FROM t WHERE numbers IS NOT NULL AND id > 40",
+            "SELECT id, numbers IS NULL, whole IS NULL AND k > 3 FROM t",
+            "SELECT wide FROM t WHERE whole IS NULL",
+            "SELECT id, numbers, row_number() OVER (ORDER BY k, id) AS n FROM t ORDER BY id",
+        ] {
+            pair.check(sql, 0.0);
+        }
+        for sql in [
+            "SELECT t.id, t.numbers, u.id, u.words, u.whole FROM t JOIN u ON t.k = u.k",
+            "SELECT t.numbers, u.numbers, u.wide FROM t LEFT JOIN u ON t.k = u.k AND u.id < 20",
+            "SELECT t.numbers, u.numbers, u.wide FROM t FULL JOIN u ON t.k = u.k AND u.id < 20",
+            "SELECT t.whole, u.words FROM u RIGHT JOIN t ON t.id = u.id",
+            "SELECT numbers, words FROM t WHERE k IN (SELECT k FROM u WHERE id < 5)",
+            "SELECT id, numbers FROM t WHERE id < 50 UNION ALL SELECT k, numbers FROM u WHERE k > 3",
+            "SELECT k, count(numbers), count(whole), sum(id) FROM t GROUP BY k",
+            "SELECT t.numbers, none.numbers FROM t LEFT JOIN none ON t.k = none.k WHERE t.id < 40",
+            "SELECT a.numbers, b.numbers, c.whole FROM t a JOIN u b ON a.k = b.k JOIN u c ON b.id = c.id WHERE a.id < 200",
+        ] {
+            check_rows(&pair, sql);
+        }
+    }
+}
+
+#[test]
+fn what_reads_a_carried_column_stays_on_the_cpu_and_says_so() {
+    let pair = Pair::over(&[nested(99, 40)], false, "nested".into());
+    for (sql, column) in [
+        ("SELECT id FROM t WHERE array_length(numbers) > 1", "array_length"),
+        ("SELECT DISTINCT numbers FROM t", "numbers"),
+        ("SELECT id FROM t ORDER BY numbers", "numbers"),
+        ("SELECT a.id FROM t a JOIN t b ON a.words = b.words", "words"),
+        ("SELECT id FROM t WHERE wide > id", "wide"),
+    ] {
+        let error = pair.error(sql);
+        assert!(error.contains("would run on the CPU") && error.contains(column), "{sql}: {error}");
     }
 }
