@@ -87,7 +87,11 @@ impl Carried {
             .map_err(|error| Error::bug(format!("carried columns are not of the result's schema: {error}")))
     }
 
-    fn values(&self, numbers: &UInt64Array, data_type: &DataType) -> Result<ArrayRef> {
+    /// Answers the values of `numbers`, which are of `data_type`.
+    ///
+    /// # Errors
+    /// `bug` where a number is of no array.
+    pub fn values(&self, numbers: &UInt64Array, data_type: &DataType) -> Result<ArrayRef> {
         let arrays = self.lock().by_number.clone();
         // Place 0 is a null, for rows that an outer join made.
         let mut sources = vec![new_null_array(data_type, 1)];

@@ -59,7 +59,7 @@ pub struct DeviceRun {
     options: SwathOptions,
     pub(super) metrics: RunMetrics,
     incidents: Incidents,
-    carried: Carried,
+    pub(super) carried: Carried,
     pub(super) cancel: CancelOnDrop,
 }
 

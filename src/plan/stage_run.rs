@@ -262,6 +262,7 @@ impl DeviceRun {
                 });
                 Ok(Made::Chunks(vec![window.await?]))
             }
+            StageWork::Unnest(stage) => Ok(Made::Chunks(self.unnest(stage, chunks).await?)),
             StageWork::Limit { skip, fetch } => {
                 let (skip, fetch) = (*skip, *fetch);
                 let kept = self.on_task("limit", move |task| operators::limit(task, chunks, skip, fetch));

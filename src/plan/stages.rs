@@ -13,6 +13,7 @@ use super::aggregate::Aggregation;
 use super::carried::{is_carried, with_numbers};
 use super::join::Join;
 use super::tree::{Operator, SortExpr, Tree};
+use super::unnest::UnnestStage;
 use super::window::WindowStep;
 use crate::column::Storage;
 use crate::error::{Error, Result};
@@ -87,6 +88,7 @@ pub enum StageWork {
     Window {
         spec: WindowSpec,
     },
+    Unnest(UnnestStage),
     Limit {
         skip: usize,
         fetch: Option<usize>,
@@ -99,6 +101,7 @@ impl DevicePlan {
         self.stages.iter().filter_map(|stage| match &stage.work {
             StageWork::Pipeline { compiled, .. } => Some(compiled),
             StageWork::Build { compiled, .. } => compiled.as_ref(),
+            StageWork::Unnest(stage) => Some(stage.compiled()),
             StageWork::Sort { .. } | StageWork::Window { .. } | StageWork::Limit { .. } => None,
         })
     }
@@ -214,6 +217,14 @@ impl Stages {
             Operator::Join(join) => self.join(join, input(0)?, input(1)?, schema),
             Operator::Sort { keys, fetch } => self.sort(input(0)?, keys, *fetch),
             Operator::Window(step) => self.window(input(0)?, step),
+            Operator::Unnest(unnest) => {
+                let rows = input(0)?;
+                let open = self.open(rows)?;
+                let Lying { sources, read, layout } = self.lie(open, rows.host().schema())?;
+                let output = layout_of(&schema);
+                let work = StageWork::Unnest(UnnestStage::new(unnest, &layout, output.clone())?);
+                Ok(Open::over(vec![self.push(sources, read, work)?], output))
+            }
             Operator::Limit { skip, fetch } => {
                 let rows = input(0)?;
                 let open = self.open(rows)?;

@@ -12,6 +12,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
+use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 
 use super::aggregate::{Aggregation, translate_aggregate};
@@ -20,6 +21,7 @@ use super::cost::{Estimate, StepSize, Work};
 use super::device_exec::rebase;
 use super::expression::translate;
 use super::join::{Join, translate_join};
+use super::unnest::{Unnest, translate_unnest};
 use super::window::{WindowStep, translate_window};
 use crate::error::{Error, Result};
 use crate::program::{self, Aggregate, AggregateFunction, Expr, Op, Phase};
@@ -45,6 +47,8 @@ pub enum Operator {
     },
     /// Adds columns computed over the rows around each, in the order that the node's input has.
     Window(Box<WindowStep>),
+    /// Makes a row of each value of a list.
+    Unnest(Unnest),
     /// Keeps `fetch` rows behind the first `skip`.
     Limit {
         skip: usize,
@@ -93,7 +97,7 @@ impl Operator {
             Operator::Window(step) => {
                 Work::Window { nodes: nodes(&step.projection), functions: step.spec.functions.len() }
             }
-            Operator::Limit { .. } | Operator::Union => Work::Project { nodes: 0 },
+            Operator::Unnest(_) | Operator::Limit { .. } | Operator::Union => Work::Project { nodes: 0 },
         }
     }
 
@@ -133,7 +137,7 @@ impl Operator {
             Operator::Window(step) => {
                 step.projection.iter().filter(|expr| !matches!(expr.op, Op::Column(_))).try_for_each(check)
             }
-            Operator::Limit { .. } | Operator::Union => Ok(()),
+            Operator::Unnest(_) | Operator::Limit { .. } | Operator::Union => Ok(()),
         }
     }
 }
@@ -259,6 +263,7 @@ impl Tree {
             Tree::Node(node) => match node.operator {
                 Operator::Filter { .. }
                 | Operator::Project { .. }
+                | Operator::Unnest(_)
                 | Operator::Limit { .. }
                 | Operator::Window(_) => node.inputs.iter().all(|input| input.tree.keeps_order()),
                 Operator::Sort { .. } => true,
@@ -373,6 +378,9 @@ pub fn translate_node(node: &Arc<dyn ExecutionPlan>) -> Option<Result<(Operator,
     }
     if let Some(window) = translate_window(node.as_ref()) {
         return Some(window.map(|step| (Operator::Window(Box::new(step)), false)));
+    }
+    if let Some(unnest) = node.downcast_ref::<UnnestExec>() {
+        return Some(translate_unnest(unnest).map(|unnest| (Operator::Unnest(unnest), false)));
     }
     let limit = |skip, fetch| Some(Ok((Operator::Limit { skip, fetch }, false)));
     if let Some(global) = node.downcast_ref::<GlobalLimitExec>() {
