@@ -14,11 +14,14 @@
 //! | [`device_exec`], [`device_run`], [`stage_run`] | the node that stands for a tree, one execution of it, and of its stages |
 //! | [`spill_run`] | stages that do not fit a device's memory at once |
 //! | [`feed`] | the inputs of a node as chunks |
+//! | [`carried`] | columns that stay on the host while their rows are on a device |
+//! | [`unnest`] | a row for each value of a list |
 //! | [`resident`] | tables pinned in device memory |
 //! | [`scan_projection`] | keeping computations out of file readers |
 //! | [`explain`], [`receipt`] | what a plan will do, and what it did |
 
 mod aggregate;
+mod carried;
 pub mod cost;
 mod device_exec;
 mod device_run;
@@ -38,6 +41,7 @@ mod stage_run;
 mod stages;
 mod tier_metrics;
 mod tree;
+mod unnest;
 mod window;
 
 pub use device_exec::DeviceExec;

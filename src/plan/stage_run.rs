@@ -100,7 +100,7 @@ impl DeviceRun {
             };
             batches.push(self.on_task("download", download).await?);
         }
-        Ok(batches)
+        Ok(self.restore(batches)?)
     }
 
     /// The last stage that uses what stage `number` left; the result is behind all.
@@ -274,6 +274,7 @@ impl DeviceRun {
                 });
                 Ok(Made::Chunks(vec![window.await?]))
             }
+            StageWork::Unnest(stage) => Ok(Made::Chunks(self.unnest(stage, chunks).await?)),
             StageWork::Limit { skip, fetch } => {
                 let (skip, fetch) = (*skip, *fetch);
                 let kept = self.on_task("limit", move |task| operators::limit(task, chunks, skip, fetch));

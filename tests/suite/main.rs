@@ -27,5 +27,6 @@ mod tiers;
 mod tpcds;
 mod tpch_device;
 mod tpch_host;
+mod types;
 mod window;
 mod worker;

@@ -329,6 +329,7 @@ pub(super) fn name_columns(text: &str, input: &SchemaRef) -> String {
 const LIBRARY: &[(&str, &str)] = &[
     ("prelude", include_str!("../../../kernels/prelude.cuh")),
     ("decimal", include_str!("../../../kernels/decimal.cuh")),
+    ("integer", include_str!("../../../kernels/integer.cuh")),
     ("string", include_str!("../../../kernels/string.cuh")),
     ("text", include_str!("../../../kernels/text.cuh")),
     ("regex", include_str!("../../../kernels/regex.cuh")),
