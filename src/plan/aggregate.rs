@@ -30,6 +30,8 @@ const FUNCTIONS: &[(&str, AggregateFunction)] = &[
     ("bool_and", AggregateFunction::BoolAnd),
     ("bool_or", AggregateFunction::BoolOr),
     ("count", AggregateFunction::Count),
+    ("exact_avg", AggregateFunction::ExactAvg),
+    ("exact_sum", AggregateFunction::ExactSum),
     ("max", AggregateFunction::Max),
     ("min", AggregateFunction::Min),
     ("stddev", AggregateFunction::StddevSample),
