@@ -97,6 +97,8 @@ const FUNCTIONS: &[(&str, AggregateFunction)] = &[
     ("count", AggregateFunction::Count),
     ("covar_pop", AggregateFunction::CovariancePopulation),
     ("covar_samp", AggregateFunction::CovarianceSample),
+    ("exact_avg", AggregateFunction::ExactAvg),
+    ("exact_sum", AggregateFunction::ExactSum),
     ("max", AggregateFunction::Max),
     ("min", AggregateFunction::Min),
     ("regr_avgx", AggregateFunction::Regression(Regression::MeanX)),

@@ -11,6 +11,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::device_run::{CHUNK_ROWS_MIN, DeviceRun, Failure};
 use super::feed::{Feed, choose, join, split};
+use super::spill_run::together;
 use super::stages::{Source, StageWork};
 use crate::column::{DeviceChunk, StagedChunk};
 use crate::error::{Error, Result};
@@ -99,7 +100,7 @@ impl DeviceRun {
             };
             batches.push(self.on_task("download", download).await?);
         }
-        Ok(batches)
+        Ok(self.restore(batches)?)
     }
 
     /// The last stage that uses what stage `number` left; the result is behind all.
@@ -273,6 +274,7 @@ impl DeviceRun {
                 });
                 Ok(Made::Chunks(vec![window.await?]))
             }
+            StageWork::Unnest(stage) => Ok(Made::Chunks(self.unnest(stage, chunks).await?)),
             StageWork::Limit { skip, fetch } => {
                 let (skip, fetch) = (*skip, *fetch);
                 let kept = self.on_task("limit", move |task| operators::limit(task, chunks, skip, fetch));
@@ -401,11 +403,12 @@ impl DeviceRun {
         chunks: Vec<StoredChunk>,
         fold: bool,
     ) -> Result<Vec<StoredChunk>> {
+        let bytes = self.chunk_bytes().min(self.share() / 4);
+        let chunks = together(chunks, bytes);
         self.on_task("pipeline", move |task| {
-            for chunk in chunks {
-                let fetched = task.fetch(&chunk)?;
-                drop(chunk);
-                running.push(task, fetched)?;
+            for chunks in chunks {
+                let chunk = whole(task, chunks)?;
+                running.push(task, chunk)?;
                 if fold {
                     running.execution.relieve(task)?;
                 }

@@ -160,6 +160,10 @@ pub enum AggregateFunction {
     Count,
     /// Wrapping for integers and decimals; deterministic for floats. State: `[sum]`.
     Sum,
+    /// Of doubles, rounded once, from the exact sum. No state of a device's own: both phases run in one place.
+    ExactSum,
+    /// The same, divided by the count.
+    ExactAvg,
     /// State: `[min]`. NaN is greater than every number.
     Min,
     Max,
@@ -230,6 +234,8 @@ impl Aggregate {
             // A mean is rounded; the deviations from several are not those from one.
             VarianceSample | VariancePopulation | StddevSample | StddevPopulation => return None,
             CovarianceSample | CovariancePopulation | Correlation | Regression(_) => return None,
+            // The whole accumulator would be the state.
+            ExactSum | ExactAvg => return None,
         })
     }
 }

@@ -29,6 +29,8 @@ pub(super) enum Update {
     AddWide(Expr),
     /// Order-independent sum of doubles.
     AddFloat(Box<FloatTerms>),
+    /// Exact sum of doubles.
+    AddExact(Expr),
     Extreme {
         of: Expr,
         max: bool,
@@ -89,6 +91,16 @@ pub(super) fn accumulators(aggregate: &Aggregate) -> Result<Vec<Accumulator>> {
         Count if merges => vec![with_filter(Update::Add(arg(0)?))],
         Count => vec![count_of(args.first())],
         Sum => vec![count_of(args.first()), with_filter(sum_of(arg(0)?)?)],
+        ExactSum | ExactAvg => {
+            let of = arg(0)?;
+            if aggregate.phase != Phase::Single || of.data_type != DataType::Float64 {
+                return Err(Error::unsupported(format!(
+                    "{:?}({of}) of type {}, phase {:?}: no device form of half an exact sum",
+                    aggregate.function, of.data_type, aggregate.phase
+                )));
+            }
+            vec![count_of(Some(&of)), with_filter(Update::AddExact(of))]
+        }
         Min | Max | BoolAnd | BoolOr => {
             let of = arg(0)?;
             if matches!(Storage::of(&of.data_type), Some(Storage::Dictionary { .. })) {
@@ -203,7 +215,11 @@ pub(super) fn condition(emitter: &mut Emitter, accumulator: &Accumulator) -> Res
     }
     let exprs: Vec<&Expr> = match &accumulator.update {
         Update::Count(of) => of.iter().collect(),
-        Update::Add(of) | Update::AddWide(of) | Update::Extreme { of, .. } | Update::Bits { of, .. } => {
+        Update::Add(of)
+        | Update::AddWide(of)
+        | Update::AddExact(of)
+        | Update::Extreme { of, .. }
+        | Update::Bits { of, .. } => {
             vec![of]
         }
         Update::AddFloat(terms) => match terms.as_ref() {

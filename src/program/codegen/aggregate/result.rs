@@ -36,7 +36,7 @@ impl Plan<'_> {
                 let at = self.slot(&needed[0])?.at;
                 vec![never_null(format!("((i64){})", word(at)), Kind::I64)]
             }
-            Sum => {
+            Sum | ExactSum => {
                 let value = self.sum_value(&needed[1])?;
                 let ok = some(self.emitter);
                 vec![Value { ok, ..value }]
@@ -75,6 +75,13 @@ impl Plan<'_> {
                     vec![self.average(aggregate, &count, sum, ok)?]
                 }
             }
+            ExactAvg => {
+                let count = count.ok_or_else(|| Error::bug("an average without a count"))?;
+                let sum = self.sum_value(&needed[1])?;
+                let ok = self.emitter.bind_ok(Some(format!("{count} != 0")));
+                let code = self.emitter.bind(Kind::F64, &format!("exact_average({}, {count})", sum.code));
+                vec![Value { code, ok, ..sum }]
+            }
             VarianceSample | VariancePopulation | StddevSample | StddevPopulation => {
                 let count = count.ok_or_else(|| Error::bug("a variance without a count"))?;
                 self.variance(aggregate, &needed, &count)?
@@ -102,6 +109,7 @@ impl Plan<'_> {
                 let fixed = format!("narrow(Wide{{words[{at}], words[{}]}})", at + 1);
                 (Kind::F64, format!("from_fixed({fixed}, words[{}], {exponent})", at + 2))
             }
+            Update::AddExact(_) => (Kind::F64, format!("exact_round(words + {at})")),
             _ => return Err(Error::bug("a sum of something else")),
         };
         let code = self.emitter.bind(kind, &code);
