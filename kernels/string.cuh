@@ -194,6 +194,39 @@ static __device__ __noinline__ bool like(const Str& s, const Str& pattern) {
     return j == n;
 }
 
+// The same with a pattern as it is written: % and _, and a backslash before what stands for itself.
+static __device__ __noinline__ bool like_text(const Str& s, const Str& pattern) {
+    u32 n = pattern.length, i = 0, j = 0, star = ALL_LANES, resume = 0;
+    while (i < s.length) {
+        u8 c = j < n ? byte_at(pattern, j) : 0;
+        if (j < n && c == '%') {
+            star = j++;
+            resume = i;
+            continue;
+        }
+        if (j < n && c == '_') {
+            i++;
+            while (i < s.length && is_continuation(s.data[i])) i++;
+            j++;
+            continue;
+        }
+        u32 escaped = c == '\\' && j + 1 < n;
+        if (j < n && byte_at(pattern, j + escaped) == byte_at(s, i)) {
+            i++;
+            j += 1 + escaped;
+        } else if (star != ALL_LANES) {
+            resume++;
+            while (resume < s.length && is_continuation(s.data[resume])) resume++;
+            i = resume;
+            j = star + 1;
+        } else {
+            return false;
+        }
+    }
+    while (j < n && byte_at(pattern, j) == '%') j++;
+    return j == n;
+}
+
 DEVICE bool in_strings(const Str& s, const u8* list, u32 count) {
     for (u32 i = 0; i < count; i++)
         if (equal(s, in_list(list, count, i))) return true;

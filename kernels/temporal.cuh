@@ -61,6 +61,17 @@ DEVICE i64 part_week(i64 days) {
     return (thursday - days_from_civil(part_year(thursday), 1, 1)) / 7 + 1;
 }
 
+DEVICE i64 part_iso_year(i64 days) { return part_year(days - floor_modulo(days + 3, 7) + 3); }
+DEVICE i64 part_iso_day_of_week(i64 days) { return floor_modulo(days + 3, 7) + 1; }  // Monday is 1
+
+// Answers whether there is such a date, in the years that the CPU's calendar has.
+DEVICE bool make_date(i32 year, i32 month, i32 day, i32& days) {
+    if (year < -262142 || year > 262141 || month < 1 || month > 12 || day < 1) return false;
+    if (day > (i32)days_in_month(year, (u32)month)) return false;
+    days = (i32)days_from_civil(year, (u32)month, (u32)day);
+    return true;
+}
+
 DEVICE i64 trunc_year(i64 days) { return days_from_civil(part_year(days), 1, 1); }
 DEVICE i64 trunc_quarter(i64 days) {
     Civil c = civil_from_days(days);

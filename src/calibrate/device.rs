@@ -104,7 +104,7 @@ pub async fn measure(old: &DeviceCosts, rows: u64, bar: &ProgressBar) -> Result<
         compile_s: measured(compile_s / stages, old.compile_s),
     };
     let observation = |(what, sample): (&&'static str, &Sample)| Observation {
-        what: *what,
+        what,
         measured_s: sample.seconds,
         fitted_s: sample.predicted(&found),
     };

@@ -96,7 +96,7 @@ pub async fn measure(
         core_share,
     };
     let observation = |(what, sample): (&&'static str, &Sample)| Observation {
-        what: *what,
+        what,
         measured_s: sample.seconds,
         fitted_s: sample.predicted(&found),
     };

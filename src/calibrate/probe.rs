@@ -42,7 +42,12 @@ fn step(work: Work, rows_in: f64, rows_out: f64, row_bytes_out: f64) -> StepSize
 }
 
 fn group(rows: f64, nodes: usize, keys: usize, aggregates: usize, groups: f64) -> StepSize {
-    step(Work::Aggregate { nodes, keys, aggregates }, rows, groups, 8.0 * (keys + aggregates) as f64)
+    step(
+        Work::Aggregate { nodes, keys, aggregates, passes: 1 },
+        rows,
+        groups,
+        8.0 * (keys + aggregates) as f64,
+    )
 }
 
 fn join(rows: f64, built: f64) -> StepSize {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::note;
-use crate::config::{Config, Fallback, Placement};
+use crate::config::{Config, Fallback, FloatSums, Placement};
 use crate::error::{Error, Result};
 use crate::h2o::data::Shape;
 use crate::session::{Format, Session, TableOptions, TableSource};
@@ -19,6 +19,9 @@ pub(super) struct DeviceArguments {
     /// What running on the CPU in place of a device does: allow, warn or error.
     #[arg(long, value_name = "POLICY", default_value = "allow")]
     pub fallback: Fallback,
+    /// How floats are summed: fast, or exact, the same bits on every place and in every run.
+    #[arg(long, value_name = "HOW", default_value = "fast")]
+    pub float_sums: FloatSums,
     /// Bytes of memory to use on each device, such as 8GiB.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub device_memory_limit: Option<u64>,
@@ -50,6 +53,7 @@ impl DeviceArguments {
         Config {
             placement: self.placement.unwrap_or_default(),
             fallback: self.fallback,
+            float_sums: self.float_sums,
             device_memory_limit: self.device_memory_limit,
             pinned_memory_limit: self.pinned_memory_limit,
             pageable_memory_limit: self.pageable_memory_limit,

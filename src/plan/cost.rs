@@ -71,7 +71,8 @@ pub enum Work {
     /// Evaluates `nodes` expression nodes.
     Project { nodes: usize },
     /// Evaluates `nodes`, then adds to `aggregates`, in groups where `keys` is not 0.
-    Aggregate { nodes: usize, keys: usize, aggregates: usize },
+    /// `passes` counts how often rows are grouped: for distinct values and values in order more than once.
+    Aggregate { nodes: usize, keys: usize, aggregates: usize, passes: usize },
     /// Evaluates `nodes` on a pair of rows that have the same `keys`; on every pair where there are no keys.
     Join { nodes: usize, keys: usize },
     /// Orders by `keys`, and keeps the first `fetch` rows or all.

@@ -25,6 +25,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, execute_
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
+use super::carried::{Carried, with_numbers};
 use super::device_exec::{Incidents, rebase};
 use super::engine::{Engine, SwathOptions};
 use super::feed::{BATCHES_AHEAD, Feed, Feeds, choose, join, split, stage};
@@ -58,6 +59,7 @@ pub struct DeviceRun {
     options: SwathOptions,
     pub(super) metrics: RunMetrics,
     incidents: Incidents,
+    pub(super) carried: Carried,
     pub(super) cancel: CancelOnDrop,
 }
 
@@ -156,6 +158,7 @@ impl DeviceRun {
             context,
             metrics: RunMetrics::new(metrics),
             incidents,
+            carried: Carried::default(),
             cancel: CancelOnDrop::default(),
         })
     }
@@ -243,11 +246,13 @@ impl DeviceRun {
                 Ok(staged) => self.materialize(staged).await,
                 Err(error) => Err(error),
             };
+            self.carried.release(&batches);
             if outcome.as_ref().is_err_and(Error::is_device_fault) {
                 outcome = match self.stage(0, &batches).await {
                     Ok(staged) => self.materialize(staged).await,
                     Err(error) => Err(error),
                 };
+                self.carried.release(&batches);
             }
             match outcome {
                 Ok(made) => results.extend(made),
@@ -283,7 +288,13 @@ impl DeviceRun {
             })
             .await?;
         self.metrics.add(&stats);
-        Ok(batches)
+        self.restore(batches)
+    }
+
+    /// Puts what stayed on the host in its place in results.
+    pub(super) fn restore(&self, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+        let restore = |batch| self.carried.restore(batch, &self.plan.schema);
+        batches.into_iter().map(restore).collect()
     }
 
     async fn resident_chunk(&self, chunk: Arc<DeviceChunk>) -> Result<Vec<RecordBatch>, Failure> {
@@ -324,6 +335,7 @@ impl DeviceRun {
                 .iter()
                 .map(|input| reset_plan_states(input.clone()))
                 .collect::<PlanResult<Vec<_>>>()?;
+            self.carried.clear();
             outcome = self.run_stages(&again).await;
         }
         match outcome {
@@ -346,16 +358,21 @@ impl DeviceRun {
 
     /// Stages rows of leaf `number`.
     pub(super) async fn stage(&self, number: usize, batches: &[RecordBatch]) -> Result<Vec<StagedChunk>> {
-        join(stage(&self.leaf(number), batches, &self.worker.pinned_pool().clone())).await
+        join(stage(&self.leaf(number), &self.carried, batches, &self.worker.pinned_pool().clone())).await
     }
 
     /// Opens leaf `number`.
     pub(super) async fn feeds(&self, number: usize, input: &Arc<dyn ExecutionPlan>) -> PlanResult<Feeds> {
-        // Several chunks and what is made of them have to fit at a time.
-        let share = (self.worker.memory_limit() as usize / CHUNK_SHARE).max(CHUNK_BYTES_MIN);
-        let chunk_bytes = self.options.chunk_bytes_target.clamp(1, share);
         let leaf = self.leaf(number);
-        Feeds::open(&leaf, input, &self.worker, &self.context, chunk_bytes, &self.cancel.0).await
+        let chunk_bytes = self.chunk_bytes();
+        Feeds::open(&leaf, &self.carried, input, &self.worker, &self.context, chunk_bytes, &self.cancel.0)
+            .await
+    }
+
+    /// About how many bytes a chunk has: several, and what is made of them, have to fit the device at a time.
+    pub(super) fn chunk_bytes(&self) -> usize {
+        let share = (self.worker.memory_limit() as usize / CHUNK_SHARE).max(CHUNK_BYTES_MIN);
+        self.options.chunk_bytes_target.clamp(1, share)
     }
 
     fn leaf(&self, number: usize) -> Arc<LeafPlan> {
@@ -462,10 +479,10 @@ fn materialize_chunk(
 }
 
 impl DevicePlan {
-    /// Makes a batch of the node's result of a chunk that the last stage left.
+    /// Makes a batch of the node's result of a chunk that the last stage left, with numbers for what is on the host.
     pub(super) fn download(&self, task: &mut Task<'_>, chunk: &DeviceChunk) -> Result<RecordBatch> {
         let all: Vec<usize> = (0..chunk.columns.len()).collect();
-        let chosen = choose(chunk, self.output.as_deref().unwrap_or(&all), &self.schema)?;
+        let chosen = choose(chunk, self.output.as_deref().unwrap_or(&all), &with_numbers(&self.schema))?;
         task.download(&chosen)
     }
 }

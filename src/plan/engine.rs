@@ -13,11 +13,12 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionConfig;
 
 use super::cost::{CostFile, Costs};
+use super::exact_sum::ExactSumsRule;
 use super::placement::PlacementRule;
 use super::scan_projection::ScanProjection;
 use super::stages::DevicePlan;
 use super::to_plan_error;
-use crate::config::{Config, Fallback, Placement};
+use crate::config::{Config, Fallback, FloatSums, Placement};
 use crate::device::{self, KernelSource};
 use crate::error::{Error, Result};
 use crate::program::CompiledPipeline;
@@ -178,6 +179,8 @@ pub struct SwathOptions {
     pub placement: Placement,
     /// What running on the CPU instead of a device does.
     pub fallback: Fallback,
+    /// How floats are summed.
+    pub float_sums: FloatSums,
     /// Bytes of input gathered on the host before a chunk is sent to a device.
     pub chunk_bytes_target: usize,
     /// Bytes of device memory that may be used per device; 0 means 90 % of what was free. Fixed when the session
@@ -199,6 +202,7 @@ impl Default for SwathOptions {
         SwathOptions {
             placement: Placement::default(),
             fallback: Fallback::default(),
+            float_sums: FloatSums::default(),
             chunk_bytes_target: 64 << 20,
             device_memory_limit: 0,
             pinned_memory_limit: None,
@@ -230,6 +234,7 @@ impl ExtensionOptions for SwathOptions {
         match key {
             "placement" => self.placement = value.trim().parse().map_err(to_plan_error)?,
             "fallback" => self.fallback = value.trim().parse().map_err(to_plan_error)?,
+            "float_sums" => self.float_sums = value.trim().parse().map_err(to_plan_error)?,
             "chunk_bytes_target" => match value.trim().parse() {
                 Ok(bytes) if bytes > 0 => self.chunk_bytes_target = bytes,
                 _ => {
@@ -266,6 +271,11 @@ impl ExtensionOptions for SwathOptions {
                 "fallback",
                 self.fallback.to_string(),
                 "What running on the CPU instead of a device does: allow, warn or error.",
+            ),
+            entry(
+                "float_sums",
+                self.float_sums.to_string(),
+                "How sum and avg add floats: fast, or exact, the same bits wherever they run.",
             ),
             entry(
                 "chunk_bytes_target",
@@ -306,8 +316,12 @@ impl ExtensionOptions for SwathOptions {
 impl SwathOptions {
     /// Takes the options that a session starts with from its configuration.
     pub fn from_config(config: &Config) -> Self {
-        let mut options =
-            SwathOptions { placement: config.placement, fallback: config.fallback, ..Default::default() };
+        let mut options = SwathOptions {
+            placement: config.placement,
+            fallback: config.fallback,
+            float_sums: config.float_sums,
+            ..Default::default()
+        };
         if let Some(bytes) = config.chunk_bytes_target {
             options.chunk_bytes_target = bytes;
         }
@@ -325,7 +339,8 @@ impl SwathOptions {
     }
 }
 
-/// Adds placement to a session that is being built: the `swath.*` options, and the optimizer rule, last.
+/// Adds placement to a session that is being built: the `swath.*` options, the rule that plans exact float sums, and
+/// the optimizer rule, last.
 ///
 /// Call it after `with_config`: the options are added to the session's configuration.
 pub fn install(mut builder: SessionStateBuilder, engine: Arc<Engine>) -> SessionStateBuilder {
@@ -337,5 +352,6 @@ pub fn install(mut builder: SessionStateBuilder, engine: Arc<Engine>) -> Session
         false => rule,
     });
     let placement = Arc::new(PlacementRule::new(engine.clone())) as Arc<_>;
+    let builder = builder.with_analyzer_rule(Arc::new(ExactSumsRule));
     builder.with_physical_optimizer_rules(rules.chain([placement]).collect())
 }

@@ -13,6 +13,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
+use super::carried::{Carried, is_carried};
 use super::resident::resident_scan;
 use super::stages::LeafPlan;
 use super::to_plan_error;
@@ -52,6 +53,7 @@ impl Feeds {
     /// Those of starting the input.
     pub async fn open(
         leaf: &Arc<LeafPlan>,
+        carried: &Carried,
         input: &Arc<dyn ExecutionPlan>,
         worker: &Worker,
         context: &Arc<TaskContext>,
@@ -72,7 +74,8 @@ impl Feeds {
         let streams: Vec<_> = (0..input.output_partitioning().partition_count())
             .map(|partition| input.execute(partition, context.clone()))
             .collect::<PlanResult<_>>()?;
-        let gather = Gather { leaf: leaf.clone(), pool: worker.pinned_pool().clone(), chunk_bytes, sender };
+        let (leaf, carried, pool) = (leaf.clone(), carried.clone(), worker.pinned_pool().clone());
+        let gather = Gather { leaf, carried, pool, chunk_bytes, sender };
         Ok(Feeds::Host { receiver, _gathering: SpawnedTask::spawn(gather.run(streams)) })
     }
 
@@ -126,6 +129,7 @@ impl InTurn {
 /// Cuts the batches of all partitions into chunks.
 struct Gather {
     leaf: Arc<LeafPlan>,
+    carried: Carried,
     pool: PinnedPool,
     chunk_bytes: usize,
     sender: mpsc::Sender<Feed>,
@@ -161,7 +165,7 @@ impl Gather {
     }
 
     async fn forward(&self, batches: Vec<RecordBatch>) -> Result<(), mpsc::error::SendError<Feed>> {
-        let staged = stage(&self.leaf, &batches, &self.pool);
+        let staged = stage(&self.leaf, &self.carried, &batches, &self.pool);
         self.sender.send(Feed::Staged { batches, staged }).await
     }
 }
@@ -169,12 +173,14 @@ impl Gather {
 /// Begins to stage the columns of `batches` that are read.
 pub fn stage(
     leaf: &Arc<LeafPlan>,
+    carried: &Carried,
     batches: &[RecordBatch],
     pool: &PinnedPool,
 ) -> SpawnedTask<Result<Vec<StagedChunk>>> {
-    let (leaf, batches, pool) = (leaf.clone(), batches.to_vec(), pool.clone());
+    let (leaf, carried, batches, pool) = (leaf.clone(), carried.clone(), batches.to_vec(), pool.clone());
     SpawnedTask::spawn_blocking(move || {
-        let narrow = batches.iter().map(|batch| narrow(batch, &leaf)).collect::<Result<Vec<_>>>()?;
+        let narrow =
+            batches.iter().map(|batch| narrow(batch, &leaf, &carried)).collect::<Result<Vec<_>>>()?;
         StagedChunk::stage_all(&leaf.input, &narrow, pieces(&narrow), &pool)
     })
 }
@@ -190,8 +196,12 @@ fn pieces(batches: &[RecordBatch]) -> usize {
     (rows / PIECE_ROWS_MIN).clamp(1, PIECES)
 }
 
-fn narrow(batch: &RecordBatch, leaf: &LeafPlan) -> Result<RecordBatch> {
-    let columns = leaf.read.iter().map(|&index| batch.column(index).clone()).collect();
+fn narrow(batch: &RecordBatch, leaf: &LeafPlan, carried: &Carried) -> Result<RecordBatch> {
+    let column = |&index: &usize| match batch.column(index) {
+        column if is_carried(column.data_type()) => carried.numbers(column),
+        column => Ok(column.clone()),
+    };
+    let columns = leaf.read.iter().map(column).collect::<Result<_>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(leaf.input.clone(), columns, &options)
         .map_err(|error| Error::bug(format!("an input batch is not of the input's schema: {error}")))

@@ -21,6 +21,9 @@ pub struct Join {
     pub left_keys: Vec<Expr>,
     pub right_keys: Vec<Expr>,
     pub null_equals_null: bool,
+    /// Whether it is `NOT IN`, an anti join of one key: no row stays where a key on the right is null, nor one whose
+    /// own key is null; but all stay where there is no row on the right.
+    pub null_aware: bool,
     /// What else must be true of a pair, over the left side's columns and then the right side's.
     pub residual: Option<Expr>,
     /// The columns of the join that are its output, or all.
@@ -31,16 +34,17 @@ pub struct Join {
 /// where it is no join.
 pub fn translate_join(node: &Arc<dyn ExecutionPlan>) -> Option<Result<(Join, bool)>> {
     if let Some(join) = node.downcast_ref::<HashJoinExec>() {
-        if join.null_aware {
-            return Some(Err(Error::unsupported("no device form of NOT IN over values that can be null")));
-        }
-        return Some(Sides::of(node).join(
+        let joined = Sides::of(node).join(
             *join.join_type(),
             join.on(),
             join.null_equality(),
             join.filter(),
             join.projection.as_ref().map(|projection| projection.to_vec()),
-        ));
+        );
+        return Some(joined.map(|(translated, pending)| {
+            let null_aware = join.null_aware;
+            (Join { null_aware, ..translated }, pending)
+        }));
     }
     if let Some(join) = node.downcast_ref::<SortMergeJoinExec>() {
         return Some(Sides::of(node).join(
@@ -112,6 +116,7 @@ impl Sides {
             left_keys,
             right_keys,
             null_equals_null: null_equality == NullEquality::NullEqualsNull,
+            null_aware: false,
             residual,
             projection,
         };

@@ -375,7 +375,7 @@ impl Lowering<'_> {
             Err(_) => {}
         }
         match exchanges.last() {
-            Some(exchange) => rebase(exchange, &[root.host.clone()], &[host]),
+            Some(exchange) => rebase(exchange, std::slice::from_ref(&root.host), &[host]),
             None => Ok(host),
         }
     }
@@ -481,7 +481,7 @@ impl Lowering<'_> {
 
     fn rows_out(&mut self, operator: &Operator, host: &Arc<dyn ExecutionPlan>, rows_in: f64) -> f64 {
         match operator {
-            Operator::Project { .. } | Operator::Window(_) | Operator::Union => rows_in,
+            Operator::Project { .. } | Operator::Window(_) | Operator::Unnest(_) | Operator::Union => rows_in,
             Operator::Limit { fetch, .. } | Operator::Sort { fetch, .. } => {
                 fetch.map_or(rows_in, |fetch| rows_in.min(fetch as f64))
             }

@@ -10,22 +10,28 @@
 //! | [`lower`] | the walk over the plan that finds trees of operators a device can take |
 //! | [`tree`] | such a tree; [`stages`]: the device programs that it becomes |
 //! | [`expression`], [`aggregate`], [`join`], [`window`] | DataFusion's expressions and operators in the terms of a device program |
+//! | [`exact_sum`] | float sums without rounding on the CPU, and the rule that plans them |
 //! | [`cost`] | what a tree costs on either side: plain functions of sizes |
 //! | [`device_exec`], [`device_run`], [`stage_run`] | the node that stands for a tree, one execution of it, and of its stages |
 //! | [`spill_run`] | stages that do not fit a device's memory at once |
 //! | [`feed`] | the inputs of a node as chunks |
+//! | [`carried`] | columns that stay on the host while their rows are on a device |
+//! | [`unnest`] | a row for each value of a list |
 //! | [`resident`] | tables pinned in device memory |
 //! | [`scan_projection`] | keeping computations out of file readers |
 //! | [`explain`], [`receipt`] | what a plan will do, and what it did |
 
 mod aggregate;
+mod carried;
 pub mod cost;
 mod device_exec;
 mod device_run;
 mod engine;
+mod exact_sum;
 mod explain;
 mod expression;
 mod feed;
+mod grouping;
 mod join;
 mod lower;
 mod placement;
@@ -37,6 +43,7 @@ mod stage_run;
 mod stages;
 mod tier_metrics;
 mod tree;
+mod unnest;
 mod window;
 
 pub use device_exec::DeviceExec;

@@ -9,16 +9,18 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::JoinType;
 
-use super::aggregate::Aggregation;
+use super::carried::{is_carried, with_numbers};
 use super::join::Join;
 use super::tree::{Operator, SortExpr, Tree};
+use super::unnest::UnnestStage;
 use super::window::WindowStep;
 use crate::column::Storage;
 use crate::error::{Error, Result};
 use crate::operators::SortKey;
-use crate::operators::window::WindowSpec;
+use crate::operators::window::{FrameBound, FrameUnits, WindowFrame, WindowFunction, WindowKind, WindowSpec};
 use crate::program::{
-    self, CompiledPipeline, Expr, Literal, Op, Pipeline, PipelineBuilder, Probe, ProbeKind, Sink, columns_of,
+    self, Aggregate, AggregateFunction, BinaryOp, CompiledPipeline, Expr, Literal, Op, Phase, Pipeline,
+    PipelineBuilder, Probe, ProbeKind, Sink, columns_of,
 };
 
 /// What a device runs: the stages in order, and how what the last ones leave becomes the node's result.
@@ -41,7 +43,7 @@ pub struct DevicePlan {
 pub struct LeafPlan {
     /// The columns that are read, ascending.
     pub read: Vec<usize>,
-    /// Their schema.
+    /// Their schema, with numbers for those that stay on the host.
     pub input: SchemaRef,
 }
 
@@ -85,6 +87,7 @@ pub enum StageWork {
     Window {
         spec: WindowSpec,
     },
+    Unnest(UnnestStage),
     Limit {
         skip: usize,
         fetch: Option<usize>,
@@ -97,6 +100,7 @@ impl DevicePlan {
         self.stages.iter().filter_map(|stage| match &stage.work {
             StageWork::Pipeline { compiled, .. } => Some(compiled),
             StageWork::Build { compiled, .. } => compiled.as_ref(),
+            StageWork::Unnest(stage) => Some(stage.compiled()),
             StageWork::Sort { .. } | StageWork::Window { .. } | StageWork::Limit { .. } => None,
         })
     }
@@ -109,7 +113,10 @@ impl DevicePlan {
 pub fn compile(tree: &Tree) -> Result<DevicePlan> {
     let leaves = tree.leaves();
     let mut stages = Stages {
-        leaves: leaves.iter().map(|leaf| LeafPlan { read: vec![], input: leaf.plan.schema() }).collect(),
+        leaves: leaves
+            .iter()
+            .map(|leaf| LeafPlan { read: vec![], input: with_numbers(&leaf.plan.schema()) })
+            .collect(),
         next_leaf: 0,
         stages: vec![],
     };
@@ -133,7 +140,7 @@ pub fn compile(tree: &Tree) -> Result<DevicePlan> {
 }
 
 /// The columns of the input that the builder passes, where it does nothing else.
-fn chosen(builder: &PipelineBuilder) -> Option<Vec<usize>> {
+pub(super) fn chosen(builder: &PipelineBuilder) -> Option<Vec<usize>> {
     if !builder.only_chooses() {
         return None;
     }
@@ -145,26 +152,34 @@ fn chosen(builder: &PipelineBuilder) -> Option<Vec<usize>> {
 }
 
 /// A pipeline that may still grow.
-struct Open {
-    sources: Vec<Source>,
-    builder: PipelineBuilder,
-    tables: Vec<usize>,
+#[derive(Clone)]
+pub(super) struct Open {
+    pub sources: Vec<Source>,
+    pub builder: PipelineBuilder,
+    pub tables: Vec<usize>,
 }
 
 impl Open {
-    fn over(sources: Vec<Source>, layout: SchemaRef) -> Open {
+    pub fn over(sources: Vec<Source>, layout: SchemaRef) -> Open {
         Open { sources, builder: Pipeline::scan(layout), tables: vec![] }
+    }
+
+    /// Returns references to the columns that the pipeline leaves so far.
+    pub fn columns(&self) -> Vec<Expr> {
+        let column =
+            |(index, expr): (usize, &Expr)| Expr::column(index, expr.data_type.clone(), expr.nullable);
+        self.builder.columns().iter().enumerate().map(column).collect()
     }
 }
 
 /// Rows that lie in device memory, or are uploaded as they are.
-struct Lying {
-    sources: Vec<Source>,
-    read: Vec<usize>,
-    layout: SchemaRef,
+pub(super) struct Lying {
+    pub sources: Vec<Source>,
+    pub read: Vec<usize>,
+    pub layout: SchemaRef,
 }
 
-struct Stages {
+pub(super) struct Stages {
     leaves: Vec<LeafPlan>,
     next_leaf: usize,
     stages: Vec<Stage>,
@@ -176,7 +191,7 @@ impl Stages {
             Tree::Leaf(leaf) => {
                 let number = self.next_leaf;
                 self.next_leaf += 1;
-                return Ok(Open::over(vec![Source::Leaf(number)], leaf.plan.schema()));
+                return Ok(Open::over(vec![Source::Leaf(number)], with_numbers(&leaf.plan.schema())));
             }
             Tree::Node(node) => node,
         };
@@ -199,16 +214,21 @@ impl Stages {
                 open.builder = open.builder.project(exprs);
                 Ok(open)
             }
-            Operator::Aggregate(Aggregation { keys, aggregates, output, .. }) => {
-                let Open { sources, builder, tables } = self.open(input(0)?)?;
-                let pipeline = builder.aggregate(output.clone(), keys, aggregates);
-                let layout = pipeline.output_layout();
-                let stage = self.pipeline(sources, pipeline, tables)?;
-                Ok(Open::over(vec![stage], layout))
+            Operator::Aggregate(aggregation) => {
+                let open = self.open(input(0)?)?;
+                self.aggregate(open, aggregation)
             }
             Operator::Join(join) => self.join(join, input(0)?, input(1)?, schema),
             Operator::Sort { keys, fetch } => self.sort(input(0)?, keys, *fetch),
             Operator::Window(step) => self.window(input(0)?, step),
+            Operator::Unnest(unnest) => {
+                let rows = input(0)?;
+                let open = self.open(rows)?;
+                let Lying { sources, read, layout } = self.lie(open, rows.host().schema())?;
+                let output = layout_of(&schema);
+                let work = StageWork::Unnest(UnnestStage::new(unnest, &layout, output.clone())?);
+                Ok(Open::over(vec![self.push(sources, read, work)?], output))
+            }
             Operator::Limit { skip, fetch } => {
                 let rows = input(0)?;
                 let open = self.open(rows)?;
@@ -272,21 +292,38 @@ impl Stages {
         let mut open = self.open(input)?;
         open.builder = open.builder.project(&step.projection);
         let Lying { mut sources, mut read, layout } = self.lie(open, step.projected.clone())?;
-        let spec = &step.spec;
-        if !input.keeps_order() && !(spec.partition.is_empty() && spec.order.is_empty()) {
-            // Sorted partitions were merged in turn: they have to be sorted anew.
+        let (spec, width) = (&step.spec, layout.fields().len());
+        // Rows that are in another order than the window needs, and keep it: their numbers tell it.
+        let numbered = !step.is_sorted && input.keeps_order();
+        let mut fields: Vec<FieldRef> = layout.fields().iter().cloned().collect();
+        if numbered {
+            let number = Arc::new(Field::new("row", DataType::UInt64, false));
+            fields.push(number.clone());
+            let work = StageWork::Window { spec: row_numbers(number) };
+            sources = vec![self.push(sources, read, work)?];
+            read = (0..fields.len()).collect();
+        }
+        let is_ready = step.is_sorted && input.keeps_order();
+        if !is_ready && !(spec.partition.is_empty() && spec.order.is_empty()) {
+            // Sorted partitions were merged in turn, or never were sorted: they have to be sorted anew.
             let by_partition =
                 spec.partition.iter().map(|&column| SortKey { column, descending: false, nulls_first: true });
             let keys = by_partition.chain(spec.order.iter().copied()).collect();
             sources = vec![self.push(sources, read, StageWork::Sort { keys, fetch: None })?];
-            read = (0..layout.fields().len()).collect();
+            read = (0..fields.len()).collect();
         }
-        let stage = self.push(sources, read, StageWork::Window { spec: spec.clone() })?;
-        let mut fields: Vec<FieldRef> = layout.fields().iter().cloned().collect();
+        let mut stage = self.push(sources, read, StageWork::Window { spec: spec.clone() })?;
         fields.extend(spec.functions.iter().map(|function| function.output.clone()));
-        let layout = Arc::new(Schema::new(fields));
-        let mut open = Open::over(vec![stage], layout);
-        open.builder = pick(open.builder, &step.output);
+        let mut output = step.output.clone();
+        if numbered {
+            let keys = vec![SortKey { column: width, descending: false, nulls_first: false }];
+            let all = (0..fields.len()).collect();
+            stage = self.push(vec![stage], all, StageWork::Sort { keys, fetch: None })?;
+            // The functions' columns are behind the number.
+            output.iter_mut().filter(|index| **index >= width).for_each(|index| *index += 1);
+        }
+        let mut open = Open::over(vec![stage], Arc::new(Schema::new(fields)));
+        open.builder = pick(open.builder, &output);
         Ok(open)
     }
 
@@ -315,6 +352,8 @@ impl Stages {
         let (table_count, left_count) = (layout.fields().len(), left.host().schema().fields().len());
         let right_count = right.host().schema().fields().len();
         let kind = match join.join_type {
+            // Every row that looks up goes on, to be counted.
+            LeftAnti if join.null_aware => ProbeKind::Mark,
             Inner | Left => ProbeKind::Inner,
             Right | Full => ProbeKind::Outer,
             LeftSemi | LeftAnti | LeftMark | RightSemi => ProbeKind::Semi,
@@ -347,6 +386,26 @@ impl Stages {
                     open.builder = pick(open.builder, projection);
                 }
                 Ok(open)
+            }
+            LeftAnti if join.null_aware => {
+                let [key] = key_columns.as_slice() else {
+                    return Err(Error::unsupported("no device form of NOT IN over several values"));
+                };
+                let counted = self.count_keys(open, &join.right_keys)?;
+                let marked = with_met(&layout);
+                let by_group = join.residual.is_none();
+                let mut met = Open::over(vec![Source::Met { build: table, by_group }], marked.clone());
+                met.tables.push(counted);
+                met.builder = met.builder.probe(one_row_of(0, counts()));
+                let mut columns = columns_of(&marked, 0);
+                let key = columns[*key].clone();
+                let bit = columns[table_count].clone();
+                columns.truncate(left_count);
+                met.builder = met.builder.filter(&is_not_in(key, bit, table_count + 1)).project(&columns);
+                if let Some(projection) = &join.projection {
+                    met.builder = pick(met.builder, projection);
+                }
+                Ok(met)
             }
             LeftSemi | LeftAnti | LeftMark => {
                 // Who looks up only marks what it meets.
@@ -391,8 +450,29 @@ impl Stages {
         }
     }
 
+    /// Ends a pipeline by counting its rows, and those of which no key is null, in a table of one row.
+    fn count_keys(&mut self, open: Open, keys: &[Expr]) -> Result<usize> {
+        let count = |args: Vec<Expr>| Aggregate {
+            function: AggregateFunction::Count,
+            phase: Phase::Single,
+            input_type: args.first().map_or(DataType::Int64, |arg| arg.data_type.clone()),
+            args,
+            filter: None,
+            output_type: DataType::Int64,
+        };
+        let aggregates: Vec<Aggregate> =
+            std::iter::once(vec![]).chain(keys.iter().map(|key| vec![key.clone()])).map(count).collect();
+        let pipeline = open.builder.aggregate(counts(), &[], &aggregates);
+        let counted = self.pipeline(open.sources, pipeline, open.tables)?;
+        let read = (0..aggregates.len()).collect();
+        match self.push(vec![counted], read, StageWork::Build { compiled: None, marks: false })? {
+            Source::Stage(table) => Ok(table),
+            _ => Err(Error::bug("a stage is no stage")),
+        }
+    }
+
     /// Has the rows lie somewhere: where they are, if nothing is done to them, or written by a stage.
-    fn lie(&mut self, open: Open, schema: SchemaRef) -> Result<Lying> {
+    pub(super) fn lie(&mut self, open: Open, schema: SchemaRef) -> Result<Lying> {
         if let Some(read) = chosen(&open.builder) {
             let fields: Vec<FieldRef> =
                 read.iter().map(|&index| open.builder.input().fields()[index].clone()).collect();
@@ -404,18 +484,23 @@ impl Stages {
     }
 
     /// Ends a pipeline by writing its columns under the names of `schema`.
-    fn materialize(&mut self, open: Open, schema: SchemaRef) -> Result<Source> {
+    pub(super) fn materialize(&mut self, open: Open, schema: SchemaRef) -> Result<Source> {
         let pipeline = open.builder.materialize(layout_of(&schema));
         self.pipeline(open.sources, pipeline, open.tables)
     }
 
-    fn pipeline(&mut self, sources: Vec<Source>, pipeline: Pipeline, tables: Vec<usize>) -> Result<Source> {
+    pub(super) fn pipeline(
+        &mut self,
+        sources: Vec<Source>,
+        pipeline: Pipeline,
+        tables: Vec<usize>,
+    ) -> Result<Source> {
         let (narrow, read) = pipeline.narrow();
         let compiled = Arc::new(program::compile(&narrow)?);
         self.push(sources, read, StageWork::Pipeline { compiled, tables })
     }
 
-    fn push(&mut self, sources: Vec<Source>, read: Vec<usize>, work: StageWork) -> Result<Source> {
+    pub(super) fn push(&mut self, sources: Vec<Source>, read: Vec<usize>, work: StageWork) -> Result<Source> {
         let mut of_stage = read.clone();
         for source in &sources {
             let Source::Leaf(number) = source else { continue };
@@ -466,6 +551,40 @@ fn not(expr: Expr) -> Expr {
     Expr::new(Op::Not, vec![expr], DataType::Boolean)
 }
 
+/// The window that numbers rows as they come.
+fn row_numbers(output: FieldRef) -> WindowSpec {
+    let (start, end) = (FrameBound::UnboundedPreceding, FrameBound::UnboundedFollowing);
+    let frame = WindowFrame { units: FrameUnits::Rows, start, end };
+    let kind = WindowKind::RowNumber;
+    let function = WindowFunction { kind, args: vec![], frame, ignore_nulls: false, output };
+    WindowSpec { partition: vec![], order: vec![], functions: vec![function] }
+}
+
+/// What a `NOT IN` counts on its right: rows, and rows whose key is not null.
+fn counts() -> SchemaRef {
+    let field = |name: &str| Field::new(name, DataType::Int64, false);
+    Arc::new(Schema::new(vec![field("rows"), field("keys")]))
+}
+
+/// Puts the columns of a table of one row behind those of every row.
+fn one_row_of(table: usize, columns: SchemaRef) -> Probe {
+    let keys = vec![];
+    let kind = ProbeKind::Inner;
+    Probe { table, keys, null_equals_null: false, kind, columns, residual: None, marks: false }
+}
+
+/// Whether a row is kept by `NOT IN`: `met` says whether it met an equal key, [`counts`] lie at `first`.
+fn is_not_in(key: Expr, met: Expr, first: usize) -> Expr {
+    let all_of = |left: Expr, right: Expr| Expr::binary(BinaryOp::And, left, right, DataType::Boolean);
+    let count = |index: usize| Expr::column(first + index, DataType::Int64, false);
+    let is = |left: Expr, right: Expr| Expr::binary(BinaryOp::Eq, left, right, DataType::Boolean);
+    let no_rows = is(count(0), Expr::literal(Literal::Int(0), DataType::Int64));
+    let no_null = is(count(0), count(1));
+    let is_some = Expr::new(Op::IsNotNull, vec![key], DataType::Boolean);
+    let is_out = all_of(no_null, all_of(is_some, not(met)));
+    Expr::binary(BinaryOp::Or, no_rows, is_out, DataType::Boolean)
+}
+
 fn with_met(layout: &SchemaRef) -> SchemaRef {
     let mut fields: Vec<FieldRef> = layout.fields().iter().cloned().collect();
     fields.push(Arc::new(Field::new("met", DataType::Boolean, false)));
@@ -477,15 +596,16 @@ fn nullable(layout: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The schema as a stage writes it: dictionaries are written out.
-fn layout_of(schema: &SchemaRef) -> SchemaRef {
+/// The schema as a stage writes it: dictionaries are written out, numbers stand for what is on the host.
+pub(super) fn layout_of(schema: &SchemaRef) -> SchemaRef {
     let fields = schema.fields().iter();
     let decoded = fields.map(|field| field.as_ref().clone().with_data_type(decoded(field.data_type())));
     Arc::new(Schema::new(decoded.collect::<Vec<_>>()))
 }
 
-fn decoded(data_type: &DataType) -> DataType {
+pub(super) fn decoded(data_type: &DataType) -> DataType {
     match data_type {
+        carried if is_carried(carried) => DataType::UInt64,
         DataType::Dictionary(_, value) => value.as_ref().clone(),
         other => other.clone(),
     }

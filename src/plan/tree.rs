@@ -12,16 +12,19 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
+use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 
-use super::aggregate::{Aggregation, translate_aggregate};
+use super::aggregate::{Aggregation, Call, Method, translate_aggregate};
+use super::carried::{is_carried, with_numbers};
 use super::cost::{Estimate, StepSize, Work};
 use super::device_exec::rebase;
 use super::expression::translate;
 use super::join::{Join, translate_join};
+use super::unnest::{Unnest, translate_unnest};
 use super::window::{WindowStep, translate_window};
 use crate::error::{Error, Result};
-use crate::program::{self, Expr, Op, Phase};
+use crate::program::{self, AggregateFunction, Expr, Op, Phase};
 
 /// What one operator does to the rows of its inputs; expressions are over the columns of the input.
 #[derive(Clone, Debug)]
@@ -44,6 +47,8 @@ pub enum Operator {
     },
     /// Adds columns computed over the rows around each, in the order that the node's input has.
     Window(Box<WindowStep>),
+    /// Makes a row of each value of a list.
+    Unnest(Unnest),
     /// Keeps `fetch` rows behind the first `skip`.
     Limit {
         skip: usize,
@@ -75,15 +80,12 @@ impl Operator {
         match self {
             Operator::Filter { predicate, .. } => Work::Filter { nodes: nodes([predicate]) },
             Operator::Project { exprs } => Work::Project { nodes: nodes(exprs) },
-            Operator::Aggregate(aggregation) => {
-                Work::Aggregate {
-                    nodes: nodes(aggregation.keys.iter().chain(
-                        aggregation.aggregates.iter().flat_map(|one| one.args.iter().chain(&one.filter)),
-                    )),
-                    keys: aggregation.keys.len(),
-                    aggregates: aggregation.aggregates.len(),
-                }
-            }
+            Operator::Aggregate(aggregation) => Work::Aggregate {
+                nodes: nodes(aggregation.exprs()),
+                keys: aggregation.keys.len(),
+                aggregates: aggregation.calls.len(),
+                passes: aggregation.passes(),
+            },
             Operator::Join(join) => {
                 let exprs = join.left_keys.iter().chain(&join.right_keys).chain(&join.residual);
                 Work::Join { nodes: nodes(exprs), keys: join.left_keys.len() }
@@ -92,7 +94,7 @@ impl Operator {
             Operator::Window(step) => {
                 Work::Window { nodes: nodes(&step.projection), functions: step.spec.functions.len() }
             }
-            Operator::Limit { .. } | Operator::Union => Work::Project { nodes: 0 },
+            Operator::Unnest(_) | Operator::Limit { .. } | Operator::Union => Work::Project { nodes: 0 },
         }
     }
 
@@ -102,7 +104,7 @@ impl Operator {
     /// Unsupported, naming the expression and why.
     pub fn check(&self, inputs: &[SchemaRef]) -> Result<()> {
         let input = inputs.first().ok_or_else(|| Error::bug("an operator without inputs"))?;
-        let check = |expr: &Expr| program::check(input, expr);
+        let check = |expr: &Expr| check(input, expr);
         match self {
             Operator::Filter { predicate, .. } => check(predicate),
             Operator::Project { exprs } => {
@@ -110,24 +112,53 @@ impl Operator {
                 exprs.iter().filter(|expr| !matches!(expr.op, Op::Column(_))).try_for_each(check)
             }
             Operator::Aggregate(aggregation) => {
-                let of_aggregates =
-                    aggregation.aggregates.iter().flat_map(|one| one.args.iter().chain(&one.filter));
-                aggregation.keys.iter().chain(of_aggregates).try_for_each(check)
+                // A count needs to know no more than which values are null.
+                let is_read = |call: &Call, expr: &Expr| {
+                    let counts = call.aggregate.function == AggregateFunction::Count
+                        && call.method == Method::Plain
+                        && call.aggregate.filter.as_ref() != Some(expr);
+                    !(counts && matches!(expr.op, Op::Column(_)))
+                };
+                let of_call =
+                    |call: &Call| call.exprs().filter(|expr| is_read(call, expr)).try_for_each(check);
+                aggregation.keys.iter().try_for_each(check)?;
+                aggregation.calls.iter().try_for_each(of_call)
             }
             Operator::Join(join) => {
                 let [left, right] = inputs else { return Err(Error::bug("a join has two inputs")) };
-                join.left_keys.iter().try_for_each(|key| program::check(left, key))?;
-                join.right_keys.iter().try_for_each(|key| program::check(right, key))?;
+                join.left_keys.iter().try_for_each(|key| self::check(left, key))?;
+                join.right_keys.iter().try_for_each(|key| self::check(right, key))?;
                 let fields: Vec<_> = left.fields().iter().chain(right.fields()).cloned().collect();
                 let both = Arc::new(arrow::datatypes::Schema::new(fields));
-                join.residual.iter().try_for_each(|residual| program::check(&both, residual))
+                join.residual.iter().try_for_each(|residual| self::check(&both, residual))
             }
             Operator::Sort { keys, .. } => keys.iter().try_for_each(|key| check(&key.expr)),
             Operator::Window(step) => {
                 step.projection.iter().filter(|expr| !matches!(expr.op, Op::Column(_))).try_for_each(check)
             }
-            Operator::Limit { .. } | Operator::Union => Ok(()),
+            Operator::Unnest(_) | Operator::Limit { .. } | Operator::Union => Ok(()),
         }
+    }
+}
+
+/// Finds out whether the device can do `expr`. Of a column that stays on the host it knows which values are null.
+fn check(input: &SchemaRef, expr: &Expr) -> Result<()> {
+    match carried_read(expr) {
+        Some(Expr { op: Op::Column(index), data_type, .. }) => {
+            let name = input.fields().get(*index).map_or("", |field| field.name());
+            Err(Error::unsupported(format!("column '{name}': no device form of type {data_type}")))
+        }
+        _ => program::check(&with_numbers(input), expr),
+    }
+}
+
+/// The first column of which `expr` needs values that stay on the host.
+fn carried_read(expr: &Expr) -> Option<&Expr> {
+    let is_carried = |expr: &Expr| matches!(expr.op, Op::Column(_)) && is_carried(&expr.data_type);
+    match expr.op {
+        Op::IsNull | Op::IsNotNull if expr.args.iter().all(is_carried) => None,
+        _ if is_carried(expr) => Some(expr),
+        _ => expr.args.iter().find_map(carried_read),
     }
 }
 
@@ -231,6 +262,7 @@ impl Tree {
             Tree::Node(node) => match node.operator {
                 Operator::Filter { .. }
                 | Operator::Project { .. }
+                | Operator::Unnest(_)
                 | Operator::Limit { .. }
                 | Operator::Window(_) => node.inputs.iter().all(|input| input.tree.keeps_order()),
                 Operator::Sort { .. } => true,
@@ -345,6 +377,9 @@ pub fn translate_node(node: &Arc<dyn ExecutionPlan>) -> Option<Result<(Operator,
     }
     if let Some(window) = translate_window(node.as_ref()) {
         return Some(window.map(|step| (Operator::Window(Box::new(step)), false)));
+    }
+    if let Some(unnest) = node.downcast_ref::<UnnestExec>() {
+        return Some(translate_unnest(unnest).map(|unnest| (Operator::Unnest(unnest), false)));
     }
     let limit = |skip, fetch| Some(Ok((Operator::Limit { skip, fetch }, false)));
     if let Some(global) = node.downcast_ref::<GlobalLimitExec>() {

@@ -11,7 +11,7 @@
 //! | offsets of RANGE | distances in the units that the key is stored in: intervals of days and less become days or ticks |
 //! | intervals of months, keys in a time zone other than UTC | unsupported: their distance depends on the key |
 //! | a function that the optimizer turned round to save a sort | the same function, counting the other way |
-//! | input that is not sorted by all partition keys (`Linear`, `PartiallySorted`) | unsupported |
+//! | input that is not sorted by all partition keys (`Linear`, `PartiallySorted`) | a sort before, and one back after |
 
 use std::sync::Arc;
 
@@ -43,6 +43,9 @@ pub struct WindowStep {
     /// The window over `projected`; its input has to be sorted by the partition columns and then by the order keys, as
     /// DataFusion's node requires of its own input.
     pub spec: WindowSpec,
+    /// Whether the node requires its input to be sorted by all partition columns too; if not, it may come in the order
+    /// of the order keys alone, and the node keeps it.
+    pub is_sorted: bool,
     /// The columns of the window's result that make the node's output: the input's and the functions'.
     pub output: Vec<usize>,
     /// The node's output.
@@ -58,11 +61,9 @@ pub fn translate_window(node: &dyn ExecutionPlan) -> Option<Result<WindowStep>> 
         return Some(translate(node.window_expr(), &node.input().schema(), node.schema()));
     }
     let node = node.downcast_ref::<BoundedWindowAggExec>()?;
-    if node.input_order_mode != InputOrderMode::Sorted {
-        let reason = "no device form of a window whose input is not sorted by all its partition keys";
-        return Some(Err(Error::unsupported(reason)));
-    }
-    Some(translate(node.window_expr(), &node.input().schema(), node.schema()))
+    let is_sorted = node.input_order_mode == InputOrderMode::Sorted;
+    let step = translate(node.window_expr(), &node.input().schema(), node.schema());
+    Some(step.map(|step| WindowStep { is_sorted, ..step }))
 }
 
 fn translate(windows: &[Arc<dyn WindowExpr>], input: &SchemaRef, schema: SchemaRef) -> Result<WindowStep> {
@@ -99,6 +100,7 @@ fn translate(windows: &[Arc<dyn WindowExpr>], input: &SchemaRef, schema: SchemaR
         projection: columns.exprs,
         projected,
         spec,
+        is_sorted: true,
         output: (0..inputs).chain(computed..computed + windows.len()).collect(),
         schema,
     })

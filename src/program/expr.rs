@@ -140,6 +140,10 @@ pub enum Function {
     Ascii,
     /// The character of a number.
     Chr,
+    /// String, pattern that is no constant: SQL `LIKE`, or `NOT LIKE`.
+    Like {
+        negated: bool,
+    },
     /// String, constant pattern, flags included.
     RegexpLike,
     /// String, constant pattern, constant replacement, and whether every match is replaced, a constant.
@@ -147,6 +151,8 @@ pub enum Function {
     /// Date or timestamp.
     DatePart(DatePart),
     DateTrunc(DatePart),
+    /// Year, month, day.
+    MakeDate,
     /// Timestamp, constant positive step in its ticks: the multiple of the step that is not later.
     DateBin,
     Abs,
@@ -154,6 +160,8 @@ pub enum Function {
     Floor,
     /// Number, optional power of ten that it is multiplied by before and divided by after; half away from zero.
     Round,
+    /// Number, optional factor: a float is multiplied by it before and divided by it after, of a decimal it is the
+    /// power of ten below which digits are cleared.
     Trunc,
     Signum,
     Sqrt,
@@ -162,6 +170,32 @@ pub enum Function {
     Log2,
     Log10,
     Power,
+    Cbrt,
+    Sin,
+    Cos,
+    Tan,
+    Cot,
+    Asin,
+    Acos,
+    Atan,
+    /// Ordinate, abscissa.
+    Atan2,
+    Sinh,
+    Cosh,
+    Tanh,
+    Asinh,
+    Acosh,
+    Atanh,
+    /// Number; never true of one that is no float.
+    IsNan,
+    /// Values; nulls are left out. Floats are in total order, as in sorts.
+    Greatest,
+    Least,
+    /// Two 64-bit integers; a result beyond them is an error.
+    Gcd,
+    Lcm,
+    /// An integer from 0 to 20; others are an error.
+    Factorial,
 }
 
 /// The ends of a string.
@@ -204,6 +238,7 @@ impl Function {
                 | PadRight
                 | Ascii
                 | Chr
+                | Like { .. }
                 | RegexpLike
                 | RegexpReplace
         )
@@ -222,6 +257,10 @@ pub enum DatePart {
     DayOfYear,
     /// Sunday is 0.
     DayOfWeek,
+    /// The year that the ISO week belongs to.
+    IsoYear,
+    /// Monday is 1.
+    IsoDayOfWeek,
     Hour,
     Minute,
     Second,
@@ -273,6 +312,7 @@ impl Expr {
                 !has_else || thens.chain(args.last()).any(|value| value.nullable)
             }
             Op::Call(Function::Concat) => false,
+            Op::Call(Function::Greatest | Function::Least) => args.iter().all(|arg| arg.nullable),
             Op::Call(Function::ConcatWithSeparator) => args[0].nullable,
             _ => args.iter().any(|arg| arg.nullable),
         };

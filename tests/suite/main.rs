@@ -1,5 +1,6 @@
 //! Every integration test, in one binary: linking is the slow part.
 
+mod aggregates;
 mod allocation_faults;
 mod bad_input;
 mod bench;
@@ -26,5 +27,6 @@ mod tiers;
 mod tpcds;
 mod tpch_device;
 mod tpch_host;
+mod types;
 mod window;
 mod worker;

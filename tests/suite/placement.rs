@@ -213,7 +213,7 @@ async fn what_has_no_device_form_stays_and_says_why() {
             "AggregateExec",
             "array_agg",
         ),
-        ("SELECT id, l FROM t WHERE id < 10 ORDER BY id", "FilterExec", "'l'"),
+        ("SELECT id FROM t WHERE id < 10 ORDER BY l", "SortExec", "'l'"),
         (
             "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT sum(n) FROM r",
             "RecursiveQueryExec",

@@ -473,6 +473,7 @@ fn long_partitions_cross_many_tiles() {
     let mut fields = schema.fields().to_vec();
     fields.extend(spec.functions.iter().map(|function| function.output.clone()));
     let step = WindowStep {
+        is_sorted: true,
         projection: vec![],
         projected: schema,
         output: (0..fields.len()).collect(),

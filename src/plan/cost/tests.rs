@@ -21,7 +21,7 @@ fn chain(rows: f64, resident: bool, compiled: bool) -> TreeSize {
                 row_bytes_out: 30.0,
             },
             StepSize {
-                work: Work::Aggregate { nodes: 6, keys: 2, aggregates: 8 },
+                work: Work::Aggregate { nodes: 6, keys: 2, aggregates: 8, passes: 1 },
                 rows_built: 0.0,
                 rows_in: rows / 2.0,
                 rows_out: 4.0,
@@ -123,7 +123,7 @@ fn single(work: Work, rows: f64, resident: bool) -> TreeSize {
     // What a query asks for is little in the end: else the way back decides.
     let step = StepSize { work, rows_built, rows_in: rows, rows_out, row_bytes_out: 24.0 };
     let sum = StepSize {
-        work: Work::Aggregate { nodes: 0, keys: 0, aggregates: 1 },
+        work: Work::Aggregate { nodes: 0, keys: 0, aggregates: 1, passes: 1 },
         rows_built: 0.0,
         rows_in: rows_out,
         rows_out: 1.0,
@@ -135,8 +135,8 @@ fn single(work: Work, rows: f64, resident: bool) -> TreeSize {
 const WORKS: [Work; 9] = [
     Work::Filter { nodes: 4 },
     Work::Project { nodes: 4 },
-    Work::Aggregate { nodes: 1, keys: 0, aggregates: 3 },
-    Work::Aggregate { nodes: 1, keys: 2, aggregates: 3 },
+    Work::Aggregate { nodes: 1, keys: 0, aggregates: 3, passes: 1 },
+    Work::Aggregate { nodes: 1, keys: 2, aggregates: 3, passes: 1 },
     Work::Join { nodes: 0, keys: 1 },
     Work::Join { nodes: 2, keys: 0 },
     Work::Sort { keys: 2, fetch: None },

@@ -104,6 +104,11 @@ fn misses(rows: f64, entries: f64, cached: f64) -> f64 {
     rows * (1.0 - cached / entries.max(cached))
 }
 
+/// How often an aggregate of `passes` puts its rows into groups.
+fn groupings(keys: usize, passes: usize) -> f64 {
+    (if keys == 0 { passes.saturating_sub(1) } else { passes }) as f64
+}
+
 impl StepSize {
     /// Returns the work of the step on the CPU.
     pub fn host_units(&self) -> HostUnits {
@@ -113,9 +118,9 @@ impl StepSize {
         match self.work {
             Work::Filter { nodes: count } => HostUnits { nodes: nodes(count), copied_bytes: out, ..none },
             Work::Project { nodes: count } => HostUnits { nodes: nodes(count), ..none },
-            Work::Aggregate { nodes: count, keys, aggregates } => HostUnits {
+            Work::Aggregate { nodes: count, keys, aggregates, passes } => HostUnits {
                 nodes: nodes(count),
-                grouped: if keys == 0 { 0.0 } else { self.rows_in },
+                grouped: groupings(keys, passes) * self.rows_in,
                 group_misses: match keys {
                     0 => 0.0,
                     _ => misses(self.rows_in, self.rows_out, HOST_CACHED_ENTRIES),
@@ -160,9 +165,9 @@ impl StepSize {
             Work::Filter { nodes: count } | Work::Project { nodes: count } => {
                 DeviceUnits { nodes: nodes(count), ..none }
             }
-            Work::Aggregate { nodes: count, keys, aggregates } => DeviceUnits {
+            Work::Aggregate { nodes: count, keys, aggregates, passes } => DeviceUnits {
                 nodes: nodes(count + aggregates),
-                grouped: if keys == 0 { 0.0 } else { self.rows_in },
+                grouped: groupings(keys, passes) * self.rows_in,
                 group_misses: match keys {
                     0 => 0.0,
                     _ => misses(self.rows_in, self.rows_out, DEVICE_CACHED_ENTRIES),
@@ -209,7 +214,7 @@ impl StepSize {
     pub(super) fn launches(&self) -> f64 {
         match self.work {
             Work::Filter { .. } | Work::Project { .. } => 0.0,
-            Work::Aggregate { .. } => 8.0,
+            Work::Aggregate { passes, .. } => 8.0 * passes as f64,
             Work::Join { keys: 0, .. } => 4.0,
             Work::Join { .. } => 8.0,
             Work::Sort { .. } => 16.0,

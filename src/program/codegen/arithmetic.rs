@@ -17,6 +17,9 @@ impl Emitter {
         let left = self.value(&expr.args[0])?;
         let right = self.value(&expr.args[1])?;
         let kind = self.kind_of_type(expr)?;
+        if op == BinaryOp::Sub && left_type == right_type && left_type.is_temporal() {
+            return self.difference(expr, &left, &right);
+        }
         if left_type != right_type || left_type != &expr.data_type || !(kind.is_integer() || kind.is_float())
         {
             return Err(Error::unsupported(format!("{expr}: {left_type} {op} {right_type} on a device")));
@@ -59,6 +62,30 @@ impl Emitter {
         let condition = ok.as_deref().unwrap_or("true");
         self.line(&format!("if ({condition}) {{ {guards}else {result} = ({name})({l} {op} {r}); }}"));
         Ok(Value { code: result, ok, kind, bound })
+    }
+
+    /// Days between two dates, ticks between two timestamps.
+    fn difference(&mut self, expr: &Expr, left: &Value, right: &Value) -> Result<Value> {
+        use DataType::*;
+        let ok = all_ok(&[left, right]);
+        let ok = self.bind_ok(ok);
+        let (l, r) = (&left.code, &right.code);
+        let wraps = format!("(i64)((u64){l} - (u64){r})");
+        let code = match (&expr.args[0].data_type, &expr.data_type) {
+            (Date32, Int64) => format!("(i64){l} - (i64){r}"),
+            (Date64, Int64) => format!("{wraps} / 86400000ll"),
+            (Timestamp(a, _), Duration(b)) if a == b => {
+                let overflow = self.failure(expr, "FAIL_OVERFLOW");
+                let condition = ok.as_deref().unwrap_or("true");
+                self.line(&format!("if ({condition} && ({wraps} < {l}) != ({r} > 0)) {overflow}"));
+                wraps
+            }
+            (from, to) => {
+                return Err(Error::unsupported(format!("{expr}: {from} - {from} as {to} on a device")));
+            }
+        };
+        let code = self.bind(Kind::I64, &code);
+        Ok(Value { code, ok, kind: Kind::I64, bound: type_bound(&expr.data_type, Kind::I64) })
     }
 
     /// Follows the Hive rules that Arrow follows: operands are brought to one scale for + − %, the dividend is scaled

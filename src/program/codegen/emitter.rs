@@ -329,6 +329,7 @@ pub(super) fn name_columns(text: &str, input: &SchemaRef) -> String {
 const LIBRARY: &[(&str, &str)] = &[
     ("prelude", include_str!("../../../kernels/prelude.cuh")),
     ("decimal", include_str!("../../../kernels/decimal.cuh")),
+    ("integer", include_str!("../../../kernels/integer.cuh")),
     ("string", include_str!("../../../kernels/string.cuh")),
     ("text", include_str!("../../../kernels/text.cuh")),
     ("regex", include_str!("../../../kernels/regex.cuh")),
@@ -336,6 +337,7 @@ const LIBRARY: &[(&str, &str)] = &[
     ("temporal", include_str!("../../../kernels/temporal.cuh")),
     ("convert", include_str!("../../../kernels/convert.cuh")),
     ("fixed_sum", include_str!("../../../kernels/fixed_sum.cuh")),
+    ("exact_sum", include_str!("../../../kernels/exact_sum.cuh")),
     ("key", include_str!("../../../kernels/key.cuh")),
     ("join", include_str!("../../../kernels/join.cuh")),
     ("scan_rows", include_str!("../../../kernels/scan_rows.cuh")),

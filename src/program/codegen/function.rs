@@ -1,4 +1,4 @@
-//! Scalar functions: strings, dates, mathematics.
+//! Scalar functions: dates here; strings in `text.rs`, mathematics in `number.rs`.
 
 use arrow::datatypes::{DataType, TimeUnit};
 
@@ -7,7 +7,7 @@ use crate::program::expr::{DatePart, Expr, Function};
 
 use super::cast::ticks_per_day;
 use super::emitter::Emitter;
-use super::value::{I128_BOUND, Kind, Value, all_ok, type_bound};
+use super::value::{Kind, Value, all_ok, type_bound};
 
 impl Emitter {
     pub(super) fn call(&mut self, function: Function, expr: &Expr) -> Result<Value> {
@@ -16,6 +16,9 @@ impl Emitter {
             Function::DatePart(part) => self.date_part(part, expr),
             Function::DateTrunc(part) => self.date_trunc(part, expr),
             Function::DateBin => self.date_bin(expr),
+            Function::MakeDate => self.make_date(expr),
+            Function::Greatest | Function::Least => self.extreme(function, expr),
+            Function::Gcd | Function::Lcm | Function::Factorial => self.of_integers(function, expr),
             _ => self.mathematics(function, expr),
         }
     }
@@ -46,6 +49,8 @@ impl Emitter {
             DatePart::Day => Some("part_day"),
             DatePart::DayOfYear => Some("part_day_of_year"),
             DatePart::DayOfWeek => Some("part_day_of_week"),
+            DatePart::IsoYear => Some("part_iso_year"),
+            DatePart::IsoDayOfWeek => Some("part_iso_day_of_week"),
             _ => None,
         };
         let code = match (of_day, ticks) {
@@ -116,6 +121,22 @@ impl Emitter {
         Ok(Value { code, ok: arg.ok, kind: Kind::I64, bound: type_bound(&expr.data_type, Kind::I64) })
     }
 
+    /// A date of numbers; what is none fails on the CPU, whose message names the numbers.
+    fn make_date(&mut self, expr: &Expr) -> Result<Value> {
+        self.need("temporal");
+        let args = expr.args.iter().map(|arg| self.value(arg)).collect::<Result<Vec<_>>>()?;
+        let [year, month, day] = args.as_slice() else {
+            return Err(Error::unsupported(format!("{expr} of {} numbers", args.len())));
+        };
+        let ok = all_ok(&[year, month, day]);
+        let ok = self.bind_ok(ok);
+        let result = self.variable(Kind::I32);
+        let failure = self.failure(expr, "FAIL_NEEDS_HOST");
+        let make = format!("make_date({}, {}, {}, {result})", year.code, month.code, day.code);
+        self.line(&format!("if ({} && !{make}) {failure}", ok.as_deref().unwrap_or("true")));
+        Ok(Value { code: result, ok, kind: Kind::I32, bound: type_bound(&expr.data_type, Kind::I32) })
+    }
+
     pub(super) fn add_interval(
         &mut self,
         expr: &Expr,
@@ -136,71 +157,21 @@ impl Emitter {
         let days = self.param(super::Param::Word(days as u64));
         let moved = self.bind(Kind::I64, &format!("add_months({of_days}, (i64){months}) + (i64){days}"));
         let code = match ticks {
-            None if nanoseconds == 0 => moved,
-            None => return Err(Error::unsupported(format!("{expr}: a time interval on a date"))),
+            // A date moves by the whole days that the time of an interval has.
+            None => {
+                let days = self.param(super::Param::Word((nanoseconds / 86_400_000_000_000) as u64));
+                format!("{moved} + (i64){days}")
+            }
             Some((rest, per_day)) => {
                 let per_second = per_day / 86_400;
                 let unit = 1_000_000_000 / per_second;
-                if nanoseconds % unit != 0 {
-                    return Err(Error::unsupported(format!("{expr}: an interval finer than the timestamp")));
-                }
-                let ticks = self.param(super::Param::Word((nanoseconds / unit) as u64));
+                // What is finer than a tick is cut off, towards the past.
+                let ticks = self.param(super::Param::Word(nanoseconds.div_euclid(unit) as u64));
                 format!("{moved} * {per_day}ll + {rest} + (i64){ticks}")
             }
         };
         let code = self.bind(kind, &format!("({})({code})", kind.name()));
         Ok(Value { code, ok: arg.ok, kind, bound: type_bound(&expr.data_type, kind) })
-    }
-
-    fn mathematics(&mut self, function: Function, expr: &Expr) -> Result<Value> {
-        let args = expr.args.iter().map(|arg| self.value(arg)).collect::<Result<Vec<_>>>()?;
-        let kind = self.kind_of_type(expr)?;
-        let arg = &args[0];
-        let refuse = || Err(Error::unsupported(format!("{expr} of type {}", expr.args[0].data_type)));
-        let ok = all_ok(&args.iter().collect::<Vec<_>>());
-        let ok = self.bind_ok(ok);
-        let x = &arg.code;
-        if function == Function::Abs && !kind.is_float() {
-            if !kind.is_signed() || expr.data_type != expr.args[0].data_type {
-                return refuse();
-            }
-            // The smallest integer has no positive counterpart.
-            let name = arg.kind.name();
-            if arg.kind != Kind::I128 || arg.bound > I128_BOUND {
-                let failure = self.failure(expr, "FAIL_OVERFLOW");
-                let condition = ok.as_deref().unwrap_or("true");
-                self.line(&format!("if ({condition} && {x} < 0 && ({name})(0 - {x}) == {x}) {failure}"));
-            }
-            let code = self.bind(arg.kind, &format!("{x} < 0 ? ({name})(0 - {x}) : {x}"));
-            return Ok(Value { code, ok, kind: arg.kind, bound: arg.bound });
-        }
-        if !kind.is_float() || expr.data_type != expr.args[0].data_type {
-            return refuse();
-        }
-        let suffix = if kind == Kind::F32 { "f" } else { "" };
-        let name = kind.name();
-        let code = match function {
-            Function::Abs => format!("fabs{suffix}({x})"),
-            Function::Ceil => format!("ceil{suffix}({x})"),
-            Function::Floor => format!("floor{suffix}({x})"),
-            Function::Sqrt => format!("sqrt{suffix}({x})"),
-            Function::Exp => format!("exp{suffix}({x})"),
-            Function::Ln => format!("log{suffix}({x})"),
-            Function::Log2 => format!("log2{suffix}({x})"),
-            Function::Log10 => format!("log10{suffix}({x})"),
-            Function::Power if args.len() == 2 && args[1].kind == kind => {
-                format!("pow{suffix}({x}, {})", args[1].code)
-            }
-            Function::Signum => format!("({x} > 0 ? 1 : {x} < 0 ? -1 : ({name}){x})"),
-            Function::Round if args.len() == 1 => format!("round{suffix}({x})"),
-            Function::Round if args.len() == 2 && args[1].kind == kind => {
-                format!("round{suffix}({x} * {factor}) / {factor}", factor = args[1].code)
-            }
-            Function::Trunc if args.len() == 1 => format!("trunc{suffix}({x})"),
-            _ => return refuse(),
-        };
-        let code = self.bind(kind, &format!("({name})({code})"));
-        Ok(Value { code, ok, kind, bound: u128::MAX })
     }
 }
 

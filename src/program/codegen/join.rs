@@ -177,7 +177,9 @@ impl Emitter {
                 let column = Expr::column(begin, field.data_type().clone(), field.is_nullable());
                 self.line(&format!("r.i = expanded_row({offsets}, {rows}, row);"));
                 loaded.load(self, [&column])?;
-                self.line(&format!("r.j0 = {of_table}[r.c{begin} + (u32)(row - {offsets}[r.i])];"));
+                // A table without groups has its rows in their own order.
+                self.line(&format!("const u32 place = r.c{begin} + (u32)(row - {offsets}[r.i]);"));
+                self.line(&format!("r.j0 = {of_table} ? {of_table}[place] : place;"));
             }
         }
         Ok(())

@@ -16,6 +16,7 @@ mod join;
 mod key;
 mod like;
 mod materialize;
+mod number;
 mod param;
 mod scan;
 #[cfg(test)]

@@ -62,6 +62,9 @@ impl Emitter {
             Function::StartsWith => format!("starts_with({s}, {})", string(1)?),
             Function::EndsWith => format!("ends_with({s}, {})", string(1)?),
             Function::Contains => format!("contains({s}, {})", string(1)?),
+            Function::Like { negated } => {
+                format!("{}like_text({s}, {})", if negated { "!" } else { "" }, string(1)?)
+            }
             Function::Left => format!("left_of({s}, {})", count(1)?),
             Function::Right => format!("right_of({s}, {})", count(1)?),
             Function::SubstrIndex => format!("before_delimiter({s}, {}, {})", string(1)?, count(2)?),

@@ -1,0 +1,147 @@
+//! Columns of types that devices do not take, and that no expression reads: lists, structs, maps, wide decimals.
+//!
+//! They stay on the host. A number for each value goes to the device in their place, through filters, joins, sorts and
+//! all else that moves rows; at the end the host puts the values together by the numbers that came out (late
+//! materialisation). A number is null where the value is, so that `IS NULL` and `count` need no value.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::{Array, ArrayRef, AsArray, UInt64Array, new_null_array};
+use arrow::compute::interleave;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+
+use crate::column::Storage;
+use crate::error::{Error, Result};
+
+/// Whether values of a type stay on the host while others are on a device.
+pub fn is_carried(data_type: &DataType) -> bool {
+    // What Arrow cannot put together again row by row stays with the operators that know it.
+    let is_put_together =
+        !matches!(data_type, DataType::Union(..) | DataType::RunEndEncoded(..) | DataType::Null)
+            && !matches!(data_type, DataType::ListView(_) | DataType::LargeListView(_));
+    Storage::of(data_type).is_none() && is_put_together
+}
+
+/// Returns the schema with numbers in the place of columns that are carried.
+pub fn with_numbers(schema: &Schema) -> SchemaRef {
+    let number = |field: &Arc<Field>| match is_carried(field.data_type()) {
+        true => Arc::new(field.as_ref().clone().with_data_type(DataType::UInt64)),
+        false => field.clone(),
+    };
+    let fields: Vec<Arc<Field>> = schema.fields().iter().map(number).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// The values of one execution that are on the host meanwhile. Clones share them.
+///
+/// # Memory
+/// Arrays are not copied; those that went to the device stay until the end of the execution, or of the chunk where each
+/// gives its own result. They are host memory that no limit counts.
+#[derive(Clone, Debug, Default)]
+pub struct Carried(Arc<Mutex<Arrays>>);
+
+#[derive(Debug, Default)]
+struct Arrays {
+    next: u32,
+    by_number: BTreeMap<u32, ArrayRef>,
+}
+
+impl Carried {
+    /// Keeps `array` and answers its values' numbers: that of the array in the upper half, the row in the lower.
+    ///
+    /// # Errors
+    /// Unsupported where there are too many.
+    pub fn numbers(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        let rows = u32::try_from(array.len())
+            .map_err(|_| Error::unsupported(format!("a batch of {} rows", array.len())))?;
+        let mut arrays = self.lock();
+        let number = arrays.next;
+        arrays.next = number
+            .checked_add(1)
+            .ok_or_else(|| Error::unsupported("more batches of one input than 32 bits count"))?;
+        arrays.by_number.insert(number, array.clone());
+        let first = u64::from(number) << 32;
+        let numbers = (0..rows).map(|row| first | u64::from(row)).collect::<Vec<_>>();
+        Ok(Arc::new(UInt64Array::new(numbers.into(), array.logical_nulls())))
+    }
+
+    /// Answers `batch`, which came from a device, with the values of its numbers, under the names and types of `schema`.
+    ///
+    /// # Errors
+    /// `bug` where a number is of no array.
+    pub fn restore(&self, batch: RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+        if !schema.fields().iter().any(|field| is_carried(field.data_type())) {
+            return Ok(batch);
+        }
+        let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
+            match is_carried(field.data_type()) {
+                true => self.values(column.as_primitive(), field.data_type()),
+                false => Ok(column.clone()),
+            }
+        });
+        let columns = columns.collect::<Result<_>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(schema.clone(), columns, &options)
+            .map_err(|error| Error::bug(format!("carried columns are not of the result's schema: {error}")))
+    }
+
+    /// Answers the values of `numbers`, which are of `data_type`.
+    ///
+    /// # Errors
+    /// `bug` where a number is of no array.
+    pub fn values(&self, numbers: &UInt64Array, data_type: &DataType) -> Result<ArrayRef> {
+        let arrays = self.lock().by_number.clone();
+        // Place 0 is a null, for rows that an outer join made.
+        let mut sources = vec![new_null_array(data_type, 1)];
+        let mut places: BTreeMap<u32, usize> = BTreeMap::new();
+        let mut rows = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let Some(number) = number else {
+                rows.push((0, 0));
+                continue;
+            };
+            let array = (number >> 32) as u32;
+            let place = match places.get(&array) {
+                Some(place) => *place,
+                None => {
+                    let source = arrays.get(&array).filter(|source| source.data_type() == data_type);
+                    sources.push(source.cloned().ok_or_else(|| {
+                        Error::bug(format!("number {number} is of no column of type {data_type}"))
+                    })?);
+                    places.insert(array, sources.len() - 1);
+                    sources.len() - 1
+                }
+            };
+            rows.push((place, number as u32 as usize));
+        }
+        let sources: Vec<&dyn Array> = sources.iter().map(|source| source.as_ref()).collect();
+        interleave(&sources, &rows).map_err(|error| {
+            Error::unsupported(format!("putting values of type {data_type} together: {error}"))
+        })
+    }
+
+    /// Lets the columns of `batches` go: nothing of them will come out any more.
+    pub fn release(&self, batches: &[RecordBatch]) {
+        let columns: Vec<&ArrayRef> = batches
+            .iter()
+            .flat_map(RecordBatch::columns)
+            .filter(|column| is_carried(column.data_type()))
+            .collect();
+        if !columns.is_empty() {
+            let is_kept = |_: &u32, array: &mut ArrayRef| !columns.iter().any(|one| Arc::ptr_eq(one, array));
+            self.lock().by_number.retain(is_kept);
+        }
+    }
+
+    /// Lets everything go.
+    pub fn clear(&self) {
+        self.lock().by_number.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arrays> {
+        // Nothing panics while the lock is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
