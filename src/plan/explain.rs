@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 
 use super::cost::Seconds;
@@ -87,6 +88,7 @@ fn node(
         _ => String::new(),
     };
     let reason = match (note.reason.as_str(), unplaced) {
+        ("", _) if is_first_half(plan) => "counted with its other half above",
         ("", unplaced) => unplaced.unwrap_or_else(|| hosts_part(plan)),
         (_, Some(unplaced)) if note.host_s.is_some() => unplaced,
         (reason, _) => reason,
@@ -95,6 +97,12 @@ fn node(
     for child in plan.children() {
         node(child, depth + 1, notes, unplaced, text);
     }
+}
+
+/// Whether a node is the part of an aggregate that placement takes together with the one above.
+fn is_first_half(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let aggregate = plan.downcast_ref::<AggregateExec>();
+    aggregate.is_some_and(|aggregate| *aggregate.mode() == AggregateMode::Partial)
 }
 
 /// Why a node that placement has nothing to say of is on the CPU.

@@ -5,6 +5,7 @@ mod device;
 mod h2o;
 mod operators;
 mod overhead;
+mod placement;
 pub(super) mod report;
 mod suite;
 mod tpcds;
