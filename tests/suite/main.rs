@@ -8,6 +8,7 @@ mod clickbench;
 mod column;
 mod concat;
 mod differential;
+mod exact_sums;
 mod gather;
 mod generated;
 mod h2o;

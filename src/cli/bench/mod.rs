@@ -2,6 +2,7 @@
 
 mod clickbench;
 mod device;
+mod float_sums;
 mod h2o;
 mod overhead;
 mod report;
@@ -29,6 +30,8 @@ pub(super) enum BenchCommand {
     Overhead(overhead::OverheadArguments),
     /// What a device gets of its memory's bandwidth: copies, and two queries over a table pinned there.
     Device(device::DeviceBenchArguments),
+    /// What exact float sums cost over fast ones, on the host and on a device.
+    FloatSums(float_sums::FloatSumsArguments),
 }
 
 pub(super) fn run(runtime: &Runtime, command: &BenchCommand) -> Result<()> {
@@ -41,5 +44,6 @@ pub(super) fn run(runtime: &Runtime, command: &BenchCommand) -> Result<()> {
         }
         BenchCommand::Overhead(arguments) => runtime.block_on(until_interrupted(overhead::run(arguments))),
         BenchCommand::Device(arguments) => runtime.block_on(until_interrupted(device::run(arguments))),
+        BenchCommand::FloatSums(arguments) => runtime.block_on(until_interrupted(float_sums::run(arguments))),
     }
 }
