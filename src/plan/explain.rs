@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 
 use super::cost::Seconds;
 use super::device_exec::DeviceExec;
 use super::engine::Engine;
+use super::exact_sum;
 use super::lower::NodeNote;
 use super::placement::PlacementExec;
 
@@ -53,7 +55,14 @@ fn node(
             }
         }
         None => {
-            let line = displayable(plan.as_ref()).one_line().to_string();
+            let mut line = displayable(plan.as_ref()).one_line().to_string();
+            if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+                let of = aggregate.aggr_expr().iter();
+                let (names, shown): (Vec<_>, Vec<_>) =
+                    of.map(|of| (of.name().to_string(), exact_sum::shown_name(of))).unzip();
+                let list = |names: Vec<String>| format!("aggr=[{}]", names.join(", "));
+                line = line.replace(&list(names), &list(shown));
+            }
             let _ = writeln!(text, "{place:<8} {indent}{}", line.trim_end());
         }
     }

@@ -16,7 +16,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use swath::config::{Config, Fallback, FloatSums, Placement};
 use swath::device::launch_count;
-use swath::plan::{Engine, install};
+use swath::plan::{Engine, explain, install};
 use swath::program::{Aggregate, AggregateFunction, Expr, Phase, Pipeline};
 
 use crate::generated::Rng;
@@ -217,6 +217,7 @@ struct Setup {
     chunk_bytes: usize,
     /// DataFusion skips partial aggregation where it hardly merges rows; `true` makes it try that at once.
     skips_partial: bool,
+    device_memory_limit: Option<u64>,
 }
 
 const HOST: Setup = Setup {
@@ -225,6 +226,7 @@ const HOST: Setup = Setup {
     batch_rows: 8192,
     chunk_bytes: 64 << 10,
     skips_partial: false,
+    device_memory_limit: None,
 };
 
 const DEVICE: Setup = Setup { placement: Placement::Device, ..HOST };
@@ -238,6 +240,7 @@ impl Setup {
             float_sums: FloatSums::Exact,
             cache_dir: Some(kernel_folder()),
             chunk_bytes_target: Some(self.chunk_bytes),
+            device_memory_limit: self.device_memory_limit,
             ..Default::default()
         };
         let mut session = SessionConfig::new()
@@ -355,6 +358,15 @@ async fn the_device_is_right_lazily_too() {
     check_device(true).await;
 }
 
+/// The table takes more than the device has: an aggregate that did not fold what it holds could not end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_device_is_right_in_little_memory() {
+    let _mode = mode(true);
+    let case = Case::new(14, 20_000, 20);
+    let device_memory_limit = Some(case.table.get_array_memory_size() as u64 / 2);
+    case.check(Setup { device_memory_limit, ..DEVICE }).await;
+}
+
 /// A pipeline that sums every float column exactly.
 fn sums(input: &SchemaRef, keyed: bool) -> Pipeline {
     let column = |index: usize| Expr::column(index, input.field(index).data_type().clone(), true);
@@ -445,6 +457,14 @@ async fn the_option_is_set_and_shown() {
     assert_eq!(answer.schema().field(0).name(), "sum(t.plain)");
     let shown = plan("SHOW swath.float_sums").await;
     assert!(shown.contains("exact"), "{shown}");
+    let engine = Engine::start(&Config::default()).expect("the engine starts");
+    for setup in [HOST, DEVICE] {
+        let context = setup.session(&table);
+        let frame = context.sql("SELECT sum(plain), sum(k) FROM t GROUP BY k").await.expect("it plans");
+        let plan = frame.create_physical_plan().await.expect("it plans");
+        let text = explain(&plan, &engine);
+        assert!(text.contains("aggr=[exact sum(t.plain), sum(t.k)]"), "{text}");
+    }
     query(&context, "SET swath.float_sums = fast").await;
     let fast = plan(explain).await;
     assert!(!fast.contains("exact_"), "{fast}");
