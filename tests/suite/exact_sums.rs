@@ -448,8 +448,8 @@ async fn the_option_is_set_and_shown() {
                 .to_string()
         }
     };
-    let explain = "EXPLAIN SELECT k, sum(plain), avg(narrow), sum(k) FROM t GROUP BY k";
-    let exact = plan(explain).await;
+    let explained = "EXPLAIN SELECT k, sum(plain), avg(narrow), sum(k) FROM t GROUP BY k";
+    let exact = plan(explained).await;
     assert!(exact.contains("exact_sum(") && exact.contains("exact_avg("), "{exact}");
     // Only floats are concerned, and columns keep their names.
     assert!(!exact.contains("exact_sum(t.k)"), "{exact}");
@@ -466,7 +466,7 @@ async fn the_option_is_set_and_shown() {
         assert!(text.contains("aggr=[exact sum(t.plain), sum(t.k)]"), "{text}");
     }
     query(&context, "SET swath.float_sums = fast").await;
-    let fast = plan(explain).await;
+    let fast = plan(explained).await;
     assert!(!fast.contains("exact_"), "{fast}");
     let error = context.sql("SET swath.float_sums = roughly").await.expect_err("it must fail").to_string();
     assert!(error.contains("use one of: fast, exact"), "{error}");
