@@ -9,6 +9,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use super::cost::Seconds;
 use super::device_exec::DeviceExec;
 use super::engine::{Engine, SwathOptions};
+use super::exact_sum;
 use super::lower::{Lowered, NodeNote, lower};
 use super::placement::PlacementExec;
 use crate::config::Placement;
@@ -77,7 +78,14 @@ fn node(
             }
         }
         None => {
-            let line = displayable(plan.as_ref()).one_line().to_string();
+            let mut line = displayable(plan.as_ref()).one_line().to_string();
+            if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+                let of = aggregate.aggr_expr().iter();
+                let (names, shown): (Vec<_>, Vec<_>) =
+                    of.map(|of| (of.name().to_string(), exact_sum::shown_name(of))).unzip();
+                let list = |names: Vec<String>| format!("aggr=[{}]", names.join(", "));
+                line = line.replace(&list(names), &list(shown));
+            }
             let _ = writeln!(text, "{place:<8} {indent}{}", line.trim_end());
         }
     }
