@@ -14,6 +14,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use crate::column::Storage;
 use crate::error::{Error, Result};
+use crate::program::{Expr, Op};
 
 /// Whether values of a type stay on the host while others are on a device.
 pub fn is_carried(data_type: &DataType) -> bool {
@@ -32,6 +33,81 @@ pub fn with_numbers(schema: &Schema) -> SchemaRef {
     };
     let fields: Vec<Arc<Field>> = schema.fields().iter().map(number).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// A field of a struct column, which goes to a device as a column of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StructField {
+    /// The struct, by its place in the schema.
+    pub column: usize,
+    /// The names on the way to the field.
+    pub path: Vec<String>,
+    pub field: Field,
+}
+
+impl StructField {
+    /// Returns the fields of all structs of `schema`, of types that devices take.
+    pub fn all(schema: &Schema) -> Vec<StructField> {
+        let mut found = vec![];
+        for (column, field) in schema.fields().iter().enumerate() {
+            collect_fields(column, field, &mut vec![], false, &mut found);
+        }
+        found
+    }
+
+    /// Answers the field's values. As DataFusion has it, the nulls of the structs around them do not hide them.
+    ///
+    /// # Errors
+    /// `bug` where `array` has no such field.
+    pub fn of(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        self.path.iter().try_fold(array.clone(), |array, name| {
+            let field = array.as_struct_opt().and_then(|array| array.column_by_name(name)).cloned();
+            field.ok_or_else(|| Error::bug(format!("a struct without its field '{name}'")))
+        })
+    }
+}
+
+fn collect_fields(
+    column: usize,
+    field: &Field,
+    path: &mut Vec<String>,
+    nullable: bool,
+    found: &mut Vec<StructField>,
+) {
+    let nullable = nullable || field.is_nullable();
+    match field.data_type() {
+        DataType::Struct(fields) => {
+            for inner in fields {
+                path.push(inner.name().clone());
+                collect_fields(column, inner, path, nullable, found);
+                path.pop();
+            }
+        }
+        data_type if !path.is_empty() && Storage::of(data_type).is_some() => {
+            let field = Field::new(path.join("."), data_type.clone(), nullable);
+            found.push(StructField { column, path: path.clone(), field });
+        }
+        _ => {}
+    }
+}
+
+/// Returns the schema of what devices see of rows of `schema`: numbers for columns that are carried, and then
+/// [`StructField::all`].
+pub fn with_fields(schema: &Schema) -> SchemaRef {
+    let mut fields: Vec<Arc<Field>> = with_numbers(schema).fields().iter().cloned().collect();
+    fields.extend(StructField::all(schema).into_iter().map(|field| Arc::new(field.field)));
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// Answers the column that stands for `expr` where that is a field of a struct of `schema`, as [`with_fields`] has it.
+pub fn column_of_field(schema: &Schema, expr: &Expr) -> Option<Expr> {
+    let (Op::Field(path), [Expr { op: Op::Column(column), .. }]) = (&expr.op, expr.args.as_slice()) else {
+        return None;
+    };
+    let place = StructField::all(schema).iter().position(|field| {
+        field.column == *column && field.path == *path && field.field.data_type() == &expr.data_type
+    })?;
+    Some(Expr::column(schema.fields().len() + place, expr.data_type.clone(), true))
 }
 
 /// The values of one execution that are on the host meanwhile. Clones share them.
