@@ -311,7 +311,8 @@ impl Stages {
             read = (0..fields.len()).collect();
         }
         let is_ready = step.is_sorted && input.keeps_order();
-        if !is_ready && !(spec.partition.is_empty() && spec.order.is_empty()) {
+        let has_keys = !spec.partition.is_empty() || !spec.order.is_empty();
+        if has_keys && !is_ready {
             // Sorted partitions were merged in turn, or never were sorted: they have to be sorted anew.
             let by_partition =
                 spec.partition.iter().map(|&column| SortKey { column, descending: false, nulls_first: true });
