@@ -91,15 +91,30 @@ DEVICE Double2 fixed_to_double2(i128 fixed, u32 exponent_max) {
     return Double2{scale_by_power_of_two(high, q), scale_by_power_of_two(low, q)};
 }
 
-// Σ(x - mean)² from n, Σx and Σx², in twice the precision of a double so that the difference does not cancel.
-DEVICE f64 squared_deviations(f64 n, Double2 sum, Double2 squares) {
-    f64 mean = sum.high / n;
+// Whether a sum with these special values is NaN.
+DEVICE bool is_nan_sum(u64 special) {
+    return (special & SUM_NAN) || ((special & SUM_POSITIVE_INFINITY) && (special & SUM_NEGATIVE_INFINITY));
+}
+
+// Σ(x - mean of x)·(y - mean of y) from n, Σx, Σy and Σxy, in twice the precision of a double so that the difference
+// does not cancel. What is within the rounding of the n products of Σxy to multiples of their quantum is 0: whether it
+// is decides whether there is a line through points, say. Not inlined: it is called for several results of a row.
+static __device__ __noinline__ f64 deviation_products(f64 n, Double2 x, Double2 y, Double2 products, u32 exponent_max) {
+    f64 mean = y.high / n;
     Double2 back = two_product(mean, n);
-    f64 mean_low = ((sum.high - back.high) - back.low + sum.low) / n;
+    f64 mean_low = ((y.high - back.high) - back.low + y.low) / n;
     // Σx·mean, with both as high + low.
-    Double2 p = two_product(sum.high, mean);
-    f64 p_low = p.low + sum.high * mean_low + sum.low * mean;
-    Double2 d = two_sum(squares.high, -p.high);
-    f64 r = d.high + (d.low + squares.low - p_low);
-    return r > 0 ? r : (r == r ? 0.0 : r);
+    Double2 p = two_product(x.high, mean);
+    f64 p_low = p.low + x.high * mean_low + x.low * mean;
+    Double2 d = two_sum(products.high, -p.high);
+    f64 r = d.high + (d.low + products.low - p_low);
+    f64 noise =
+        scale_by_power_of_two(2 * n, fixed_quantum(exponent_max)) + scale_by_power_of_two(fabs(products.high), -98);
+    return fabs(r) <= noise ? 0.0 : r;
+}
+
+// Σ(x - mean)² from n, Σx and Σx².
+DEVICE f64 squared_deviations(f64 n, Double2 sum, Double2 squares, u32 exponent_max) {
+    f64 r = deviation_products(n, sum, sum, squares, exponent_max);
+    return r < 0 ? 0.0 : r;
 }

@@ -30,6 +30,16 @@ pub enum Fallback {
     Error,
 }
 
+/// How floats are summed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FloatSums {
+    /// As the CPU or the device does it sooner: the last bits may differ between them, and on the CPU from run to run.
+    #[default]
+    Fast,
+    /// `sum` and `avg` round once, from the exact sum: the same bits wherever and however they run.
+    Exact,
+}
+
 macro_rules! option_names {
     ($type:ident, $option:literal, $($name:literal => $variant:ident),+) => {
         impl FromStr for $type {
@@ -55,6 +65,7 @@ macro_rules! option_names {
 
 option_names!(Placement, "swath.placement", "auto" => Auto, "device" => Device, "host" => Host);
 option_names!(Fallback, "swath.fallback", "allow" => Allow, "warn" => Warn, "error" => Error);
+option_names!(FloatSums, "swath.float_sums", "fast" => Fast, "exact" => Exact);
 
 /// How a [`Session`](crate::session::Session) is set up. `Config::default()` suits most programs.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +74,8 @@ pub struct Config {
     pub placement: Placement,
     /// What a fallback to the CPU does.
     pub fallback: Fallback,
+    /// How floats are summed.
+    pub float_sums: FloatSums,
     /// Bytes of device memory that may be used per device; `None` takes 90 % of what is free at the start.
     pub device_memory_limit: Option<u64>,
     /// Bytes of pinned host memory, for each device, that chunks may take which have no room on it; `None` takes a
@@ -79,6 +92,9 @@ pub struct Config {
     pub spill_dir: Option<PathBuf>,
     /// Where compiled kernels are kept; `None` takes the user's cache folder.
     pub cache_dir: Option<PathBuf>,
+    /// The file with the cost constants of this machine, as `swath calibrate` writes it; `None` takes the user's, where
+    /// there is one.
+    pub cost_file: Option<PathBuf>,
     /// CPU partitions of a plan; `None` takes the number of cores.
     pub target_partitions: Option<usize>,
     /// Bytes of input gathered on the host before a chunk is sent to a device; `None` takes 64 MiB.

@@ -10,6 +10,8 @@
 //! |---|---|
 //! | [`cli`] | the `swath` command |
 //! | [`tpch`], [`tpcds`], [`h2o`], [`clickbench`], [`bench`] | benchmarks, and what they share |
+//! | [`calibrate`] | measuring this machine for the cost model |
+//! | [`operator_bench`] | single operators, measured over generated data |
 //! | [`session`] | the user's entry point: tables, SQL, results |
 //! | [`plan`] | placement over DataFusion's physical plans; the only place that knows them |
 //! | [`operators`] | one file per device operator: how it runs on a worker |
@@ -21,6 +23,7 @@
 //! | [`observe`] | receipts and progress |
 
 pub mod bench;
+pub mod calibrate;
 pub mod cli;
 pub mod clickbench;
 pub mod column;
@@ -30,6 +33,7 @@ pub mod error;
 pub mod h2o;
 pub mod memory;
 pub mod observe;
+pub mod operator_bench;
 pub mod operators;
 pub mod plan;
 pub mod program;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Config, Fallback, Placement};
+use super::note;
+use crate::config::{Config, Fallback, FloatSums, Placement};
 use crate::error::{Error, Result};
 use crate::h2o::data::Shape;
 use crate::session::{Format, Session, TableOptions, TableSource};
@@ -18,6 +19,9 @@ pub(super) struct DeviceArguments {
     /// What running on the CPU in place of a device does: allow, warn or error.
     #[arg(long, value_name = "POLICY", default_value = "allow")]
     pub fallback: Fallback,
+    /// How floats are summed: fast, or exact, the same bits on every place and in every run.
+    #[arg(long, value_name = "HOW", default_value = "fast")]
+    pub float_sums: FloatSums,
     /// Bytes of memory to use on each device, such as 8GiB.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub device_memory_limit: Option<u64>,
@@ -36,6 +40,9 @@ pub(super) struct DeviceArguments {
     /// Folder that compiled kernels are kept in.
     #[arg(long, value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
+    /// File with the cost constants of this machine, as `swath calibrate` writes it.
+    #[arg(long, value_name = "PATH")]
+    pub cost_file: Option<PathBuf>,
     /// CPU threads of a query.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
@@ -46,12 +53,14 @@ impl DeviceArguments {
         Config {
             placement: self.placement.unwrap_or_default(),
             fallback: self.fallback,
+            float_sums: self.float_sums,
             device_memory_limit: self.device_memory_limit,
             pinned_memory_limit: self.pinned_memory_limit,
             pageable_memory_limit: self.pageable_memory_limit,
             spill_disk_limit: self.spill_disk_limit,
             spill_dir: self.spill_dir.clone(),
             cache_dir: self.cache_dir.clone(),
+            cost_file: self.cost_file.clone(),
             target_partitions: self.threads.map(usize::from),
             ..Config::default()
         }
@@ -84,6 +93,10 @@ impl SessionArguments {
     /// Opens the session, sets its options and registers its tables.
     pub async fn open(&self) -> Result<Session> {
         let session = Session::with_config(self.device.config())?;
+        let costs = session.engine().costs();
+        for damage in costs.notes.iter().filter(|_| costs.damaged) {
+            note(format!("warning: {damage}"));
+        }
         for (key, value) in &self.options {
             session.set(key, value).await.map_err(|error| error.context("--set"))?;
         }

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod bench;
+mod calibrate;
 mod doctor;
 mod explain;
 mod generate;
@@ -51,6 +52,8 @@ enum Command {
     /// Generate benchmark data.
     #[command(subcommand)]
     Generate(generate::GenerateCommand),
+    /// Measure this machine, and keep what the choice between CPU and device is made by.
+    Calibrate(calibrate::CalibrateArguments),
     /// Say what was found of drivers and devices, what is missing, and what to do.
     Doctor(doctor::DoctorArguments),
 }
@@ -85,6 +88,7 @@ fn dispatch(runtime: &Runtime, command: Command) -> Result<()> {
         Command::Explain(arguments) => runtime.block_on(until_interrupted(explain::run(&arguments))),
         Command::Bench(command) => bench::run(runtime, &command),
         Command::Generate(command) => runtime.block_on(until_interrupted(generate::run(&command))),
+        Command::Calibrate(arguments) => runtime.block_on(until_interrupted(calibrate::run(&arguments))),
         Command::Doctor(arguments) => doctor::run(&arguments),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::buffer::DeviceBuffer;
+use super::buffer::{DeviceBuffer, PinnedBuffer};
 use super::context::Device;
 use super::stream::{Event, Stream};
 use crate::Result;
@@ -61,6 +61,54 @@ pub fn copy_bandwidth(ordinal: usize, copies: usize) -> Result<CopyBandwidth> {
         copies_ms: times.iter().map(|time| time.as_secs_f64() * 1e3).collect(),
         best_bytes_per_second: if best > 0.0 { 2.0 * len as f64 / best } else { 0.0 },
     })
+}
+
+/// Bytes of a copy over the bus: large enough for its full speed.
+const TRANSFER_BYTES: usize = 256 << 20;
+
+/// What copying between pinned host memory and a device measured; 0 where no time passed, as on a simulated device.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct TransferBandwidth {
+    pub up_bytes_per_second: f64,
+    pub down_bytes_per_second: f64,
+}
+
+/// Copies a pinned buffer to device `ordinal` and back, `copies` times after one that is not counted; the best counts.
+///
+/// # Memory     256 MiB on the device, or an eighth of what is free, and as much pinned; given back before it returns.
+/// # Errors     without a driver or the device, or where the memory was taken by others meanwhile.
+pub fn transfer_bandwidth(ordinal: usize, copies: usize) -> Result<TransferBandwidth> {
+    let device = Device::open(ordinal)?;
+    let (free, _) = device.memory()?;
+    let len = TRANSFER_BYTES.min((free / FREE_SHARE) as usize);
+    let stream = Arc::new(Stream::new(&device)?);
+    let on_device = DeviceBuffer::new(len, &stream, &stream)?;
+    let mut pinned = PinnedBuffer::new(len, Some(&device))?;
+    let (start, middle, end) = (Event::timing(&device)?, Event::timing(&device)?, Event::timing(&device)?);
+    let (mut up, mut down) = (Duration::MAX, Duration::MAX);
+    for copy in 0..=copies {
+        start.record(&stream)?;
+        // SAFETY: `pinned` lives, unchanged, until the stream was synchronised below, errors included.
+        let copied = unsafe { on_device.upload(0, &pinned.as_slice()[..len], &stream) }
+            .and_then(|()| middle.record(&stream))
+            // SAFETY: as above; the copy up is done before, by the stream's order.
+            .and_then(|()| unsafe { on_device.download(0, &mut pinned.as_mut_slice()[..len], &stream) })
+            .and_then(|()| end.record(&stream));
+        let finished = stream.synchronize();
+        copied.and(finished)?;
+        if copy > 0 {
+            up = up.min(middle.elapsed(&start)?);
+            down = down.min(end.elapsed(&middle)?);
+        }
+    }
+    drop(on_device);
+    stream.synchronize()?;
+    device.trim(0)?;
+    let rate = |time: Duration| match time {
+        Duration::ZERO | Duration::MAX => 0.0,
+        time => len as f64 / time.as_secs_f64(),
+    };
+    Ok(TransferBandwidth { up_bytes_per_second: rate(up), down_bytes_per_second: rate(down) })
 }
 
 /// Fills a buffer with bytes without a pattern: devices may move uniform data faster than real data.

@@ -18,12 +18,12 @@ mod module;
 mod probe;
 mod stream;
 
-pub use bandwidth::{CopyBandwidth, copy_bandwidth};
+pub use bandwidth::{CopyBandwidth, TransferBandwidth, copy_bandwidth, transfer_bandwidth};
 pub use buffer::{DeviceBuffer, PinnedBuffer};
 pub use compile::{Architecture, Image, KernelSource, compile};
 pub use context::{Device, DeviceInfo, devices};
 pub use kernel_cache::{CacheOutcome, KernelCache};
 pub use library::available;
 pub use module::{Function, Module, launch_count};
-pub use probe::{DriverReport, probe};
+pub use probe::{DriverReport, cpu_cores, probe};
 pub use stream::{Event, Stream};

@@ -51,6 +51,11 @@ impl DriverReport {
     }
 }
 
+/// CPU threads that this process may use.
+pub fn cpu_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Looks at the machine. Never fails: what is missing is part of the report.
 pub fn probe() -> DriverReport {
     let mut report = DriverReport {

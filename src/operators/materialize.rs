@@ -5,11 +5,12 @@ use crate::error::{Error, Result};
 use crate::program::{CompiledSink, Param};
 use crate::worker::Task;
 
+use super::Emit;
 use super::binding::{BLOCK, Control, Input, Program};
 use super::output::Outputs;
 use super::text::TextHeap;
 
-/// Runs the pipeline over one chunk; the output comes in one chunk, or in several where memory is short.
+/// Runs the pipeline over one chunk; the output goes to `emit` in one chunk, or in several where memory is short.
 ///
 /// # Shape      input [n] → output [k], k = rows kept, in input order.
 /// # Nulls      a row whose filter is null is dropped.
@@ -18,13 +19,17 @@ use super::text::TextHeap;
 /// # Guarantee  order preserved; deterministic across runs, devices and the CPU.
 /// # Errors     failures of expressions, by the first row; out of memory when one row at a time does not fit.
 /// # Source     single-pass compaction with decoupled look-back (Merrill and Garland, 2016).
-pub(super) fn run(task: &mut Task<'_>, program: &mut Program, input: &Input) -> Result<Vec<DeviceChunk>> {
-    let mut outputs = vec![];
+pub(super) fn run(
+    task: &mut Task<'_>,
+    program: &mut Program,
+    input: &Input,
+    emit: &mut Emit<'_>,
+) -> Result<()> {
     // A stack of row ranges: one that does not fit is halved, its first half next.
     let mut ranges = vec![(0, input.rows)];
     while let Some((begin, rows)) = ranges.pop() {
         match run_range(task, program, input, begin, rows) {
-            Ok(output) => outputs.push(output),
+            Ok(output) => emit(task, output)?,
             Err(error) if error.is_out_of_memory() && rows > 1 => {
                 let half = (rows / 2).next_multiple_of(BLOCK).min(rows - 1);
                 ranges.push((begin + half, rows - half));
@@ -33,7 +38,7 @@ pub(super) fn run(task: &mut Task<'_>, program: &mut Program, input: &Input) -> 
             Err(error) => return Err(error),
         }
     }
-    Ok(outputs)
+    Ok(())
 }
 
 fn run_range(

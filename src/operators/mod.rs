@@ -55,6 +55,9 @@ pub struct Execution {
     marks: Option<DeviceBuffer>,
 }
 
+/// Takes a chunk that an operator made.
+pub type Emit<'a> = dyn FnMut(&mut Task<'_>, DeviceChunk) -> Result<()> + 'a;
+
 enum State {
     Materialize,
     Aggregate(Box<AggregateState>),
@@ -82,17 +85,33 @@ impl Execution {
     /// `is_user` where an expression fails for a row; `is_unsupported` where a value needs the CPU;
     /// `is_out_of_memory` where not even a part of the chunk can be done: nothing was taken then.
     pub fn push(&mut self, task: &mut Task<'_>, chunk: Arc<DeviceChunk>) -> Result<Vec<DeviceChunk>> {
+        let mut outputs = vec![];
+        self.push_into(task, chunk, &mut |_, output| {
+            outputs.push(output);
+            Ok(())
+        })?;
+        Ok(outputs)
+    }
+
+    /// As [`push`](Execution::push), but gives each chunk of the output away as it is made: whoever takes it can have
+    /// it leave the device to make room for the next.
+    ///
+    /// # Errors
+    /// As [`push`](Execution::push), and those of `emit`; what was given away before has to be thrown away then.
+    pub fn push_into(
+        &mut self,
+        task: &mut Task<'_>,
+        chunk: Arc<DeviceChunk>,
+        emit: &mut Emit<'_>,
+    ) -> Result<()> {
         let input = self.program.input(task, chunk)?;
         match &mut self.state {
             State::Materialize => {
-                let outputs = materialize::run(task, &mut self.program, &input)?;
+                materialize::run(task, &mut self.program, &input, emit)?;
                 self.marks = input.marks;
-                Ok(outputs)
+                Ok(())
             }
-            State::Aggregate(state) => {
-                state.push(task, &mut self.program, input)?;
-                Ok(vec![])
-            }
+            State::Aggregate(state) => state.push(task, &mut self.program, input),
         }
     }
 

@@ -1,66 +1,119 @@
 //! What a tree of operators costs on the CPU and on a device: plain functions of sizes.
 //!
+//! A tree becomes units of work — rows through an expression, rows into groups, bytes copied — and [`constants`] says
+//! how many of each a core and a device do in a second. So what `swath calibrate` measures can be solved for the
+//! constants with the very functions that are used to predict.
+//!
 //! The absolute numbers are rough; what matters is that the large terms are right: the copy over the bus, the fixed
 //! cost of a launch and of a compile, and the rate at which each side gets through rows.
+
+mod constants;
+mod file;
 
 use std::fmt;
 
 use crate::config::Placement;
 use crate::observe::receipt::human_bytes;
 
-/// What machines do per second, and what a step costs whatever its size. The defaults are those of a host with
-/// current server cores and a device of the H200 class on PCIe 5; simulated devices are judged by the same numbers.
-#[derive(Clone, Copy, Debug, PartialEq)]
+pub use constants::{DeviceCosts, HostCosts};
+pub use file::{CostFile, Costs, Origin};
+
+/// Groups that a core's caches hold, at some 32 bytes: an entry of the table and what points to it.
+const HOST_CACHED_GROUPS: f64 = 1e5;
+/// Groups that a device's second-level cache holds.
+const DEVICE_CACHED_GROUPS: f64 = 1e6;
+
+/// What the two sides do in a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CostModel {
-    /// Pinned copies to the device, one direction: PCIe 5 x16 gives 64 GB/s on paper, about 80 % of it in practice.
-    pub upload_bytes_per_s: f64,
-    /// Copies back.
-    pub download_bytes_per_s: f64,
-    /// Gathering batches into pinned memory, on one core; overlapped with the copy, so that the slower counts.
-    pub stage_bytes_per_s: f64,
-    /// Device memory as generated kernels read it: about 70 % of the 4.8 TB/s of an H200.
-    pub device_bytes_per_s: f64,
-    /// Rows through one expression node on the device: arithmetic only shows for long expressions over few bytes.
-    pub device_nodes_per_s: f64,
-    /// Rows into a hash table in device memory: random atomic updates.
-    pub device_groups_per_s: f64,
-    /// Queueing a task for the worker, and waiting for its answer.
-    pub task_s: f64,
-    /// One kernel launch with its parameters.
-    pub launch_s: f64,
-    /// Compiling one kernel: 20–60 ms measured for kernels without headers; nothing where it is known.
-    pub compile_s: f64,
-    /// Rows through one expression node on one core.
-    pub host_nodes_per_s: f64,
-    /// Bytes that one core copies when a filter compacts its output.
-    pub host_copy_bytes_per_s: f64,
-    /// Rows that one core puts into groups.
-    pub host_groups_per_s: f64,
-    /// Rows that one core adds to one aggregate.
-    pub host_aggregates_per_s: f64,
-    /// The least time that any operator takes on the host.
-    pub host_operator_s: f64,
+    pub host: HostCosts,
+    pub device: DeviceCosts,
 }
 
-impl Default for CostModel {
-    fn default() -> Self {
-        CostModel {
-            upload_bytes_per_s: 50e9,
-            download_bytes_per_s: 50e9,
-            stage_bytes_per_s: 8e9,
-            device_bytes_per_s: 3.3e12,
-            device_nodes_per_s: 1e12,
-            device_groups_per_s: 4e9,
-            task_s: 30e-6,
-            launch_s: 6e-6,
-            compile_s: 60e-3,
-            host_nodes_per_s: 1e9,
-            host_copy_bytes_per_s: 8e9,
-            host_groups_per_s: 60e6,
-            host_aggregates_per_s: 400e6,
-            host_operator_s: 20e-6,
-        }
+/// The work of operators on the CPU, each part in what one of the [`HostCosts`] counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct HostUnits {
+    pub nodes: f64,
+    pub copied_bytes: f64,
+    pub grouped: f64,
+    pub scattered: f64,
+    pub aggregated: f64,
+    pub compared: f64,
+    pub windowed: f64,
+    pub decoded_bytes: f64,
+    pub operators: f64,
+}
+
+impl HostUnits {
+    /// The parts, and what one unit of each takes in seconds.
+    pub fn terms(&self, costs: &HostCosts) -> [(f64, f64); 9] {
+        [
+            (self.nodes, 1.0 / costs.nodes_per_s),
+            (self.copied_bytes, 1.0 / costs.copy_bytes_per_s),
+            (self.grouped, 1.0 / costs.groups_per_s),
+            (self.scattered, 1.0 / costs.scatters_per_s),
+            (self.aggregated, 1.0 / costs.aggregates_per_s),
+            (self.compared, 1.0 / costs.compares_per_s),
+            (self.windowed, 1.0 / costs.window_values_per_s),
+            (self.decoded_bytes, 1.0 / costs.decode_bytes_per_s),
+            (self.operators, costs.operator_s),
+        ]
     }
+
+    /// Returns the seconds of all on so many cores.
+    pub fn seconds(&self, costs: &HostCosts, cores: usize) -> f64 {
+        let work: f64 = self.terms(costs)[..8].iter().map(|(units, each)| units * each).sum();
+        work / speed_up(costs, cores) + self.operators * costs.operator_s
+    }
+}
+
+/// How many times as fast as one core several are.
+fn speed_up(costs: &HostCosts, cores: usize) -> f64 {
+    (cores as f64 * costs.core_share).max(1.0)
+}
+
+/// The work of a tree's kernels, each part in what one of the [`DeviceCosts`] counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DeviceUnits {
+    /// Read and written, in turn and not at random.
+    pub bytes: f64,
+    pub nodes: f64,
+    pub grouped: f64,
+    pub scattered: f64,
+    pub sorted: f64,
+    pub windowed: f64,
+}
+
+impl DeviceUnits {
+    /// The parts, and what one unit of each takes in seconds.
+    pub fn terms(&self, costs: &DeviceCosts) -> [(f64, f64); 6] {
+        [
+            (self.bytes, 1.0 / costs.bytes_per_s),
+            (self.nodes, 1.0 / costs.nodes_per_s),
+            (self.grouped, 1.0 / costs.groups_per_s),
+            (self.scattered, 1.0 / costs.scatters_per_s),
+            (self.sorted, 1.0 / costs.sort_keys_per_s),
+            (self.windowed, 1.0 / costs.window_values_per_s),
+        ]
+    }
+
+    fn seconds(&self, costs: &DeviceCosts) -> f64 {
+        self.terms(costs).iter().map(|(units, each)| units * each).sum()
+    }
+
+    fn add(&mut self, other: DeviceUnits) {
+        self.bytes += other.bytes;
+        self.nodes += other.nodes;
+        self.grouped += other.grouped;
+        self.scattered += other.scattered;
+        self.sorted += other.sorted;
+        self.windowed += other.windowed;
+    }
+}
+
+/// The rows that miss a cache of `cached` entries where each of `entries` is as likely to be met.
+fn scattered(rows: f64, entries: f64, cached: f64) -> f64 {
+    rows * (1.0 - cached / entries.max(cached))
 }
 
 /// A number of rows, and how far it can be trusted.
@@ -107,7 +160,8 @@ pub enum Work {
     /// Evaluates `nodes` expression nodes.
     Project { nodes: usize },
     /// Evaluates `nodes`, then adds to `aggregates`, in groups where `keys` is not 0.
-    Aggregate { nodes: usize, keys: usize, aggregates: usize },
+    /// `passes` counts how often rows are grouped: for distinct values and values in order more than once.
+    Aggregate { nodes: usize, keys: usize, aggregates: usize, passes: usize },
     /// Evaluates `nodes` on a pair of rows that have the same `keys`; on every pair where there are no keys.
     Join { nodes: usize, keys: usize },
     /// Orders by `keys`, and keeps the first `fetch` rows or all.
@@ -124,6 +178,21 @@ pub struct InputSize {
     pub row_bytes: f64,
     /// Whether it is in device memory already.
     pub resident: bool,
+    /// Of what is resident, the share that had to leave the device and must come back.
+    pub spilled_share: f64,
+    /// Whether the CPU would have to decode it from files, though a device has it already. Where neither has it,
+    /// decoding costs the same on both sides.
+    pub decoded: bool,
+}
+
+impl InputSize {
+    fn bytes(&self) -> f64 {
+        self.rows.rows * self.row_bytes
+    }
+
+    fn bytes_up(&self) -> f64 {
+        self.bytes() * if self.resident { self.spilled_share } else { 1.0 }
+    }
 }
 
 /// A tree, in sizes.
@@ -147,6 +216,8 @@ pub struct Decision {
     pub on_device: bool,
     pub host_s: f64,
     pub device_s: f64,
+    /// Of each operator, inputs first, the seconds on the CPU and in kernels.
+    pub steps: Vec<(f64, f64)>,
     pub reason: String,
 }
 
@@ -169,12 +240,11 @@ impl DeviceCost {
 
 impl TreeSize {
     fn bytes_in(&self) -> f64 {
-        self.inputs.iter().map(|input| input.rows.rows * input.row_bytes).sum()
+        self.inputs.iter().map(InputSize::bytes).sum()
     }
 
     fn bytes_up(&self) -> f64 {
-        let away = self.inputs.iter().filter(|input| !input.resident);
-        away.map(|input| input.rows.rows * input.row_bytes).sum()
+        self.inputs.iter().map(InputSize::bytes_up).sum()
     }
 
     fn is_resident(&self) -> bool {
@@ -184,47 +254,183 @@ impl TreeSize {
     fn bytes_out(&self) -> f64 {
         self.steps.last().map_or(0.0, |step| step.rows_out * step.row_bytes_out)
     }
+
+    /// Returns the work of the CPU for all of it. Making inputs costs the same on either side and is left out, but where
+    /// a device has them already.
+    pub fn host_units(&self) -> HostUnits {
+        let mut all = HostUnits::default();
+        for input in self.inputs.iter().filter(|input| input.resident && input.decoded) {
+            all.decoded_bytes += input.bytes();
+        }
+        for step in &self.steps {
+            let units = step.host_units();
+            all.nodes += units.nodes;
+            all.copied_bytes += units.copied_bytes;
+            all.grouped += units.grouped;
+            all.scattered += units.scattered;
+            all.aggregated += units.aggregated;
+            all.compared += units.compared;
+            all.windowed += units.windowed;
+            all.operators += units.operators;
+        }
+        all
+    }
+
+    /// Returns the work of the kernels for all of it.
+    pub fn device_units(&self) -> DeviceUnits {
+        // Inputs are read, and the result is written.
+        let mut all = DeviceUnits { bytes: self.bytes_in() + self.bytes_out(), ..DeviceUnits::default() };
+        for step in &self.steps {
+            all.add(step.device_units());
+        }
+        all
+    }
+
+    fn chunks(&self) -> f64 {
+        match self.is_resident() {
+            true => 1.0,
+            false => (self.bytes_up() / self.chunk_bytes.max(1.0)).ceil().max(1.0),
+        }
+    }
+
+    /// Counts the stages, each a task and some kernels to compile.
+    pub fn stages(&self) -> f64 {
+        let breaks = |step: &&StepSize| match step.work {
+            Work::Aggregate { .. } => true,
+            Work::Join { keys, .. } => keys > 0,
+            _ => false,
+        };
+        1.0 + self.steps.iter().filter(breaks).count() as f64
+    }
+
+    fn launches(&self) -> f64 {
+        3.0 * self.chunks() + self.steps.iter().map(StepSize::launches).sum::<f64>()
+    }
+}
+
+/// How often an aggregate of `passes` puts its rows into groups.
+fn groupings(keys: usize, passes: usize) -> f64 {
+    (if keys == 0 { passes - 1 } else { passes }) as f64
+}
+
+impl StepSize {
+    /// Returns the work of the step on the CPU.
+    pub fn host_units(&self) -> HostUnits {
+        let out = self.rows_out * self.row_bytes_out;
+        let nodes = |count: usize| self.rows_in * count as f64;
+        let none = HostUnits { operators: 1.0, ..HostUnits::default() };
+        match self.work {
+            Work::Filter { nodes: count } => HostUnits { nodes: nodes(count), copied_bytes: out, ..none },
+            Work::Project { nodes: count } => HostUnits { nodes: nodes(count), ..none },
+            Work::Aggregate { nodes: count, keys, aggregates, passes } => HostUnits {
+                nodes: nodes(count),
+                grouped: groupings(keys, passes) * self.rows_in,
+                scattered: match keys {
+                    0 => 0.0,
+                    _ => scattered(self.rows_in, self.rows_out, HOST_CACHED_GROUPS),
+                },
+                aggregated: self.rows_in * aggregates as f64,
+                ..none
+            },
+            Work::Join { nodes: count, keys: 0 } => {
+                HostUnits { nodes: self.pairs() * count.max(1) as f64, copied_bytes: out, ..none }
+            }
+            Work::Join { nodes: count, .. } => HostUnits {
+                nodes: nodes(count),
+                copied_bytes: out,
+                grouped: self.rows_built + self.rows_in,
+                scattered: scattered(self.rows_built + self.rows_in, self.rows_built, HOST_CACHED_GROUPS),
+                ..none
+            },
+            Work::Sort { keys, fetch } => {
+                HostUnits { compared: self.comparisons(fetch) * keys as f64, copied_bytes: out, ..none }
+            }
+            Work::Window { nodes: count, functions } => {
+                HostUnits { nodes: nodes(count), windowed: self.rows_in * functions as f64, ..none }
+            }
+        }
+    }
+
+    /// Returns the work of the step's kernels, without reading the tree's inputs and writing its result.
+    pub fn device_units(&self) -> DeviceUnits {
+        let out = self.rows_out * self.row_bytes_out;
+        let nodes = |count: usize| self.rows_in * count as f64;
+        let none = DeviceUnits::default();
+        match self.work {
+            Work::Filter { nodes: count } | Work::Project { nodes: count } => {
+                DeviceUnits { nodes: nodes(count), ..none }
+            }
+            Work::Aggregate { nodes: count, keys, aggregates, passes } => DeviceUnits {
+                nodes: nodes(count + aggregates),
+                grouped: groupings(keys, passes) * self.rows_in,
+                scattered: match keys {
+                    0 => 0.0,
+                    _ => scattered(self.rows_in, self.rows_out, DEVICE_CACHED_GROUPS),
+                },
+                ..none
+            },
+            Work::Join { nodes: count, keys: 0 } => {
+                DeviceUnits { nodes: self.pairs() * count.max(1) as f64, bytes: out, ..none }
+            }
+            Work::Join { nodes: count, .. } => DeviceUnits {
+                nodes: nodes(count),
+                bytes: out,
+                grouped: self.rows_built + self.rows_in,
+                scattered: scattered(self.rows_built + self.rows_in, self.rows_built, DEVICE_CACHED_GROUPS),
+                ..none
+            },
+            // All rows are read for their keys once; the few that are left are ordered.
+            Work::Sort { keys, fetch: Some(_) } => {
+                let read = self.rows_in * keys as f64 * 16.0;
+                DeviceUnits { bytes: read + 2.0 * out, sorted: self.rows_out * keys as f64, ..none }
+            }
+            Work::Sort { keys, fetch: None } => {
+                DeviceUnits { bytes: 2.0 * out, sorted: self.rows_in * keys as f64, ..none }
+            }
+            Work::Window { nodes: count, functions } => DeviceUnits {
+                nodes: nodes(count),
+                bytes: out,
+                windowed: self.rows_in * functions as f64,
+                ..none
+            },
+        }
+    }
+
+    fn pairs(&self) -> f64 {
+        self.rows_built * self.rows_in
+    }
+
+    /// Comparisons of a sort on the CPU; where only the first `fetch` rows are wanted, nearly every row is compared
+    /// with the last of them and no more.
+    fn comparisons(&self, fetch: Option<usize>) -> f64 {
+        let rows = self.rows_in;
+        let whole = rows * rows.max(2.0).log2();
+        match fetch {
+            Some(fetch) => {
+                let fetch = (fetch as f64).max(1.0);
+                let kept = fetch * (1.0 + (rows / fetch).max(1.0).ln());
+                (rows + kept * fetch.max(2.0).log2()).min(whole)
+            }
+            None => whole,
+        }
+    }
+
+    fn launches(&self) -> f64 {
+        match self.work {
+            Work::Filter { .. } | Work::Project { .. } => 0.0,
+            Work::Aggregate { passes, .. } => 8.0 * passes as f64,
+            Work::Join { keys: 0, .. } => 4.0,
+            Work::Join { .. } => 8.0,
+            Work::Sort { .. } => 16.0,
+            Work::Window { functions, .. } => 5.0 + 3.0 * functions as f64,
+        }
+    }
 }
 
 impl CostModel {
-    /// Returns the seconds that the operators of `tree` take on `cores` cores; making its inputs costs the same on either
-    /// side and is left out.
+    /// Returns the seconds that the operators of `tree` take on `cores` cores.
     pub fn host_seconds(&self, tree: &TreeSize, cores: usize) -> f64 {
-        let cores = cores.max(1) as f64;
-        tree.steps
-            .iter()
-            .map(|step| {
-                let nodes = |nodes: usize| step.rows_in * nodes as f64 / self.host_nodes_per_s;
-                let work = match step.work {
-                    Work::Filter { nodes: count } => {
-                        nodes(count) + step.rows_out * step.row_bytes_out / self.host_copy_bytes_per_s
-                    }
-                    Work::Project { nodes: count } => nodes(count),
-                    Work::Aggregate { nodes: count, keys, aggregates } => {
-                        let grouping = if keys == 0 { 0.0 } else { step.rows_in / self.host_groups_per_s };
-                        let adding = step.rows_in * aggregates as f64 / self.host_aggregates_per_s;
-                        nodes(count) + grouping + adding
-                    }
-                    Work::Join { nodes: count, keys: 0 } => {
-                        step.rows_built * step.rows_in * (count.max(1) as f64) / self.host_nodes_per_s
-                    }
-                    Work::Join { nodes: count, .. } => {
-                        let looking_up = (step.rows_built + step.rows_in) / self.host_groups_per_s;
-                        let writing = step.rows_out * step.row_bytes_out / self.host_copy_bytes_per_s;
-                        nodes(count) + looking_up + writing
-                    }
-                    Work::Sort { keys, fetch } => {
-                        let deep = fetch.map_or(step.rows_in, |fetch| fetch as f64).max(2.0).log2();
-                        let comparing = step.rows_in * deep * keys as f64 / self.host_nodes_per_s;
-                        comparing + step.rows_out * step.row_bytes_out / self.host_copy_bytes_per_s
-                    }
-                    Work::Window { nodes: count, functions } => {
-                        nodes(count) + step.rows_in * functions as f64 / self.host_groups_per_s
-                    }
-                };
-                work / cores + self.host_operator_s
-            })
-            .sum()
+        tree.host_units().seconds(&self.host, cores)
     }
 
     /// Returns the seconds that `tree` takes on a device, copies both ways included.
@@ -232,59 +438,24 @@ impl CostModel {
         self.device_cost(tree).total()
     }
 
+    /// Returns the seconds that one operator takes on the CPU and in kernels: its share of what its tree takes.
+    pub fn step_seconds(&self, step: &StepSize, cores: usize) -> (f64, f64) {
+        let kernels = step.device_units().seconds(&self.device) + step.launches() * self.device.launch_s;
+        (step.host_units().seconds(&self.host, cores), kernels)
+    }
+
     fn device_cost(&self, tree: &TreeSize) -> DeviceCost {
-        let chunks = if tree.is_resident() {
-            1.0
-        } else {
-            (tree.bytes_up() / tree.chunk_bytes.max(1.0)).ceil().max(1.0)
-        };
-        let mut kernels = tree.bytes_in() / self.device_bytes_per_s;
-        let (mut stages, mut launches) = (1, 3.0 * chunks);
-        for step in &tree.steps {
-            let evaluated = |nodes: usize| step.rows_in * nodes as f64 / self.device_nodes_per_s;
-            let written = step.rows_out * step.row_bytes_out / self.device_bytes_per_s;
-            kernels += match step.work {
-                Work::Filter { nodes } | Work::Project { nodes } => evaluated(nodes),
-                Work::Aggregate { nodes, keys, aggregates } => {
-                    stages += 1;
-                    launches += 8.0;
-                    let grouped = if keys > 0 { step.rows_in / self.device_groups_per_s } else { 0.0 };
-                    evaluated(nodes + aggregates) + grouped
-                }
-                Work::Join { nodes, keys: 0 } => {
-                    launches += 4.0;
-                    step.rows_built * step.rows_in * (nodes.max(1) as f64) / self.device_nodes_per_s
-                }
-                Work::Join { nodes, .. } => {
-                    // Every look-up is a random read or two.
-                    stages += 1;
-                    launches += 8.0;
-                    evaluated(nodes) + (step.rows_built + step.rows_in) / self.device_groups_per_s + written
-                }
-                Work::Sort { keys, .. } => {
-                    // Some eight passes of a read and a write a key, of words and row numbers.
-                    launches += 16.0;
-                    step.rows_in * keys as f64 * 8.0 * 24.0 / self.device_bytes_per_s + 2.0 * written
-                }
-                Work::Window { nodes, functions } => {
-                    launches += 5.0 + 3.0 * functions as f64;
-                    evaluated(nodes)
-                        + step.rows_in * functions as f64 * 48.0 / self.device_bytes_per_s
-                        + written
-                }
-            };
-        }
-        kernels += tree.bytes_out() / self.device_bytes_per_s;
+        let costs = &self.device;
+        let (chunks, stages) = (tree.chunks(), tree.stages());
         DeviceCost {
-            upload: tree.bytes_up() / self.upload_bytes_per_s.min(self.stage_bytes_per_s),
-            kernels,
-            compile: if tree.compiled {
-                0.0
-            } else {
-                (self.compile_s * stages as f64 - tree.missed_s).max(0.0)
+            upload: tree.bytes_up() / costs.upload_bytes_per_s.min(self.host.stage_bytes_per_s),
+            kernels: tree.device_units().seconds(costs),
+            compile: match tree.compiled {
+                true => 0.0,
+                false => (costs.compile_s * stages - tree.missed_s).max(0.0),
             },
-            download: tree.bytes_out() / self.download_bytes_per_s,
-            fixed: (chunks + stages as f64) * self.task_s + launches * self.launch_s,
+            download: tree.bytes_out() / costs.download_bytes_per_s,
+            fixed: (chunks + stages) * costs.task_s + tree.launches() * costs.launch_s,
         }
     }
 
@@ -298,7 +469,14 @@ impl CostModel {
     pub fn decide(&self, placement: Placement, tree: &TreeSize, cores: usize) -> Decision {
         let (cost, host_s) = (self.device_cost(tree), self.host_seconds(tree, cores));
         let device_s = cost.total();
-        let decision = |on_device, reason: String| Decision { on_device, host_s, device_s, reason };
+        let steps: Vec<_> = tree.steps.iter().map(|step| self.step_seconds(step, cores)).collect();
+        let decision = |on_device, reason: String| Decision {
+            on_device,
+            host_s,
+            device_s,
+            steps: steps.clone(),
+            reason,
+        };
         match placement {
             Placement::Device => decision(true, "swath.placement = device".into()),
             Placement::Host => decision(false, "swath.placement = host".into()),
@@ -361,6 +539,8 @@ mod tests {
                 rows: Estimate { rows, certainty: Certainty::Exact },
                 row_bytes: 30.0,
                 resident,
+                spilled_share: 0.0,
+                decoded: false,
             }],
             compiled,
             missed_s: 0.0,
@@ -374,7 +554,7 @@ mod tests {
                     row_bytes_out: 30.0,
                 },
                 StepSize {
-                    work: Work::Aggregate { nodes: 6, keys: 2, aggregates: 8 },
+                    work: Work::Aggregate { nodes: 6, keys: 2, aggregates: 8, passes: 1 },
                     rows_built: 0.0,
                     rows_in: rows / 2.0,
                     rows_out: 4.0,

@@ -363,12 +363,16 @@ impl DeviceRun {
 
     /// Opens leaf `number`.
     pub(super) async fn feeds(&self, number: usize, input: &Arc<dyn ExecutionPlan>) -> PlanResult<Feeds> {
-        // Several chunks and what is made of them have to fit at a time.
-        let share = (self.worker.memory_limit() as usize / CHUNK_SHARE).max(CHUNK_BYTES_MIN);
-        let chunk_bytes = self.options.chunk_bytes_target.clamp(1, share);
         let leaf = self.leaf(number);
+        let chunk_bytes = self.chunk_bytes();
         Feeds::open(&leaf, &self.carried, input, &self.worker, &self.context, chunk_bytes, &self.cancel.0)
             .await
+    }
+
+    /// About how many bytes a chunk has: several, and what is made of them, have to fit the device at a time.
+    pub(super) fn chunk_bytes(&self) -> usize {
+        let share = (self.worker.memory_limit() as usize / CHUNK_SHARE).max(CHUNK_BYTES_MIN);
+        self.options.chunk_bytes_target.clamp(1, share)
     }
 
     fn leaf(&self, number: usize) -> Arc<LeafPlan> {

@@ -12,11 +12,13 @@ use datafusion::error::Result as PlanResult;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionConfig;
 
+use super::cost::{CostFile, Costs};
+use super::exact_sum::ExactSumsRule;
 use super::placement::PlacementRule;
 use super::scan_projection::ScanProjection;
 use super::stages::DevicePlan;
 use super::to_plan_error;
-use crate::config::{Config, Fallback, Placement};
+use crate::config::{Config, Fallback, FloatSums, Placement};
 use crate::device::{self, KernelSource};
 use crate::error::{Error, Result};
 use crate::program::CompiledPipeline;
@@ -28,6 +30,7 @@ pub struct Engine {
     workers: Workers,
     /// Why there is no device; `None` where there is one.
     absence: Option<String>,
+    costs: Costs,
     /// What is known of kernels, by the hash of their source.
     kernels: Mutex<HashMap<u64, KernelHistory>>,
 }
@@ -45,18 +48,31 @@ impl Engine {
     /// Finds the devices and starts a worker for the first. Without a driver it starts nothing and costs nothing.
     ///
     /// # Errors
-    /// None today: a device that cannot be used is an [absence](Engine::absence), and everything runs on the CPU.
+    /// A file of cost constants that the configuration names and that cannot be used. A device that cannot be used is an
+    /// [absence](Engine::absence), and everything runs on the CPU.
     pub fn start(config: &Config) -> Result<Arc<Engine>> {
         let (workers, absence) = match start_workers(config) {
             Ok(workers) => (workers, None),
             Err(reason) => (Workers::none(), Some(reason)),
         };
-        Ok(Arc::new(Engine { config: config.clone(), workers, absence, kernels: Mutex::default() }))
+        let device = workers.first().map(|worker| worker.info().name.as_str());
+        let path = config.cost_file.clone().or_else(CostFile::default_path);
+        let costs = Costs::find(path.as_deref(), device, device::cpu_cores());
+        if let (true, Some(_), Some(note)) = (costs.damaged, &config.cost_file, costs.notes.first()) {
+            return Err(Error::user(note.clone()));
+        }
+        let kernels = Mutex::default();
+        Ok(Arc::new(Engine { config: config.clone(), workers, absence, costs, kernels }))
     }
 
     /// Returns why there is no device to run on, or `None` where there is one.
     pub fn absence(&self) -> Option<&str> {
         self.absence.as_deref()
+    }
+
+    /// Returns the constants that placement decides by, and where they come from.
+    pub fn costs(&self) -> &Costs {
+        &self.costs
     }
 
     /// Returns the configuration that the engine was started with.
@@ -163,6 +179,8 @@ pub struct SwathOptions {
     pub placement: Placement,
     /// What running on the CPU instead of a device does.
     pub fallback: Fallback,
+    /// How floats are summed.
+    pub float_sums: FloatSums,
     /// Bytes of input gathered on the host before a chunk is sent to a device.
     pub chunk_bytes_target: usize,
     /// Bytes of device memory that may be used per device; 0 means 90 % of what was free. Fixed when the session
@@ -184,6 +202,7 @@ impl Default for SwathOptions {
         SwathOptions {
             placement: Placement::default(),
             fallback: Fallback::default(),
+            float_sums: FloatSums::default(),
             chunk_bytes_target: 64 << 20,
             device_memory_limit: 0,
             pinned_memory_limit: None,
@@ -215,6 +234,7 @@ impl ExtensionOptions for SwathOptions {
         match key {
             "placement" => self.placement = value.trim().parse().map_err(to_plan_error)?,
             "fallback" => self.fallback = value.trim().parse().map_err(to_plan_error)?,
+            "float_sums" => self.float_sums = value.trim().parse().map_err(to_plan_error)?,
             "chunk_bytes_target" => match value.trim().parse() {
                 Ok(bytes) if bytes > 0 => self.chunk_bytes_target = bytes,
                 _ => {
@@ -251,6 +271,11 @@ impl ExtensionOptions for SwathOptions {
                 "fallback",
                 self.fallback.to_string(),
                 "What running on the CPU instead of a device does: allow, warn or error.",
+            ),
+            entry(
+                "float_sums",
+                self.float_sums.to_string(),
+                "How sum and avg add floats: fast, or exact, the same bits wherever they run.",
             ),
             entry(
                 "chunk_bytes_target",
@@ -291,8 +316,12 @@ impl ExtensionOptions for SwathOptions {
 impl SwathOptions {
     /// Takes the options that a session starts with from its configuration.
     pub fn from_config(config: &Config) -> Self {
-        let mut options =
-            SwathOptions { placement: config.placement, fallback: config.fallback, ..Default::default() };
+        let mut options = SwathOptions {
+            placement: config.placement,
+            fallback: config.fallback,
+            float_sums: config.float_sums,
+            ..Default::default()
+        };
         if let Some(bytes) = config.chunk_bytes_target {
             options.chunk_bytes_target = bytes;
         }
@@ -310,7 +339,8 @@ impl SwathOptions {
     }
 }
 
-/// Adds placement to a session that is being built: the `swath.*` options, and the optimizer rule, last.
+/// Adds placement to a session that is being built: the `swath.*` options, the rule that plans exact float sums, and
+/// the optimizer rule, last.
 ///
 /// Call it after `with_config`: the options are added to the session's configuration.
 pub fn install(mut builder: SessionStateBuilder, engine: Arc<Engine>) -> SessionStateBuilder {
@@ -322,5 +352,6 @@ pub fn install(mut builder: SessionStateBuilder, engine: Arc<Engine>) -> Session
         false => rule,
     });
     let placement = Arc::new(PlacementRule::new(engine.clone())) as Arc<_>;
+    let builder = builder.with_analyzer_rule(Arc::new(ExactSumsRule));
     builder.with_physical_optimizer_rules(rules.chain([placement]).collect())
 }

@@ -7,31 +7,53 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 
 use super::cost::Seconds;
 use super::device_exec::DeviceExec;
-use super::engine::Engine;
-use super::lower::NodeNote;
+use super::engine::{Engine, SwathOptions};
+use super::lower::{Lowered, NodeNote, lower};
 use super::placement::PlacementExec;
+use crate::config::Placement;
+use crate::device::cpu_cores;
+
+const NO_DEVICE: &str = "there is no device";
 
 /// Writes a plan with, for every node, where it runs, the estimated cost of both places, and the reason.
-pub fn explain(plan: &Arc<dyn ExecutionPlan>, engine: &Engine) -> String {
+pub fn explain(plan: &Arc<dyn ExecutionPlan>, engine: &Arc<Engine>) -> String {
+    let placed = plan.is::<PlacementExec>();
     let (plan, notes, fallbacks) = match plan.downcast_ref::<PlacementExec>() {
         Some(placed) => (placed.input(), placed.notes(), placed.fallbacks()),
         None => (plan, [].as_slice(), [].as_slice()),
     };
-    let unplaced = match (notes, engine.worker()) {
-        ([], None) => Some("there is no device"),
-        ([], Some(_)) if fallbacks.is_empty() => Some("swath.placement = host"),
+    // What was not placed has no costs yet.
+    let estimated = match notes {
+        [] if fallbacks.is_empty() => estimate(plan, engine),
         _ => None,
+    };
+    let (plan, notes) = match &estimated {
+        Some(estimated) => (&estimated.plan, estimated.notes.as_slice()),
+        None => (plan, notes),
+    };
+    let unplaced = match (placed, engine.worker()) {
+        (true, Some(_)) => None,
+        (_, None) => Some(NO_DEVICE),
+        (false, Some(_)) => Some("swath.placement = host"),
     };
     let mut text = match (engine.worker(), engine.absence()) {
         (Some(worker), _) => format!("device: {} {}\n", engine.place(), worker.info().name),
         (None, reason) => format!("device: none ({})\n", reason.unwrap_or("none was started")),
     };
+    let _ = writeln!(text, "costs:  {}", engine.costs());
     let mut notes = notes.iter();
     node(plan, 0, &mut notes, unplaced, &mut text);
     for fallback in fallbacks {
         let _ = writeln!(text, "falls back: {}: {}", fallback.operator, fallback.reason);
     }
     text
+}
+
+/// Finds out what a plan that stays on the CPU costs there, and would cost on a device; `None` where it cannot be said.
+fn estimate(plan: &Arc<dyn ExecutionPlan>, engine: &Arc<Engine>) -> Option<Lowered> {
+    let options = SwathOptions { placement: Placement::Host, ..SwathOptions::from_config(engine.config()) };
+    let cores = engine.config().target_partitions.unwrap_or_else(cpu_cores);
+    lower(plan.clone(), engine, &options, cores).ok()
 }
 
 fn node(
@@ -48,8 +70,9 @@ fn node(
     match plan.downcast_ref::<DeviceExec>() {
         Some(device) => {
             let _ = writeln!(text, "{place:<8} {indent}DeviceExec");
-            for operator in device.operators() {
-                let _ = writeln!(text, "{margin}{indent}    {operator}");
+            for (operator, (on_host, kernels)) in device.operators().iter().zip(&device.decision().steps) {
+                let costs = format!("(kernels {}, host {})", Seconds(*kernels), Seconds(*on_host));
+                let _ = writeln!(text, "{margin}{indent}    {operator} {costs}");
             }
         }
         None => {
@@ -58,12 +81,15 @@ fn node(
         }
     }
     let costs = match (note.device_s, note.host_s) {
+        // Without a device its constants are guesses.
+        (_, Some(host)) if unplaced == Some(NO_DEVICE) => format!("host {}; ", Seconds(host)),
         (Some(device), Some(host)) => format!("device {}, host {}; ", Seconds(device), Seconds(host)),
         _ => String::new(),
     };
-    let reason = match note.reason.as_str() {
-        "" => unplaced.unwrap_or_else(|| hosts_part(plan)),
-        reason => reason,
+    let reason = match (note.reason.as_str(), unplaced) {
+        ("", unplaced) => unplaced.unwrap_or_else(|| hosts_part(plan)),
+        (_, Some(unplaced)) if note.host_s.is_some() => unplaced,
+        (reason, _) => reason,
     };
     let _ = writeln!(text, "{margin}{indent}    ({costs}{reason})");
     for child in plan.children() {

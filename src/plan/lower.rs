@@ -21,6 +21,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::physical_expr::{Distribution, Partitioning};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -84,7 +86,7 @@ pub fn lower(
         engine,
         options,
         cores,
-        model: CostModel::default(),
+        model: engine.costs().model,
         statistics: StatisticsContext::new(),
         alive: vec![],
         notes: HashMap::new(),
@@ -312,7 +314,9 @@ impl Lowering<'_> {
             let below = self.place(input.clone(), Need::of_child(&root.host, need, 0))?;
             let host = rebase(&root.host, &[input.host().clone()], &[below])?;
             let reason = format!("about {:.0} rows: not worth a kernel", root.size.rows_in.max(1.0));
-            self.note(&host, NodeNote { place: "host".into(), reason, ..NodeNote::default() });
+            let (host_s, device_s) = self.model.step_seconds(&root.size, self.cores);
+            let (host_s, device_s) = (Some(host_s), Some(device_s));
+            self.note(&host, NodeNote { place: "host".into(), host_s, device_s, reason });
             return Ok(host);
         }
         if let Err(error) = fits_device(&fragment, need) {
@@ -325,7 +329,7 @@ impl Lowering<'_> {
         let size = self.size(&fragment.tree, &plan);
         let decision = self.model.decide(self.options.placement, &size, self.cores);
         if !decision.on_device {
-            if !size.compiled {
+            if self.options.placement == Placement::Auto && !size.compiled {
                 self.engine.miss(&plan, self.model.missed_seconds(&size, self.cores));
             }
             return self.place_branches(&fragment, need, Ok(&decision));
@@ -371,7 +375,7 @@ impl Lowering<'_> {
             Err(_) => {}
         }
         match exchanges.last() {
-            Some(exchange) => rebase(exchange, &[root.host.clone()], &[host]),
+            Some(exchange) => rebase(exchange, std::slice::from_ref(&root.host), &[host]),
             None => Ok(host),
         }
     }
@@ -398,6 +402,8 @@ impl Lowering<'_> {
             rows: leaf.rows,
             row_bytes: row_bytes(read.input.fields()),
             resident: resident_scan(&leaf.plan).is_some_and(|scan| scan.is_loaded()),
+            spilled_share: resident_scan(&leaf.plan).map_or(0.0, ResidentScanExec::spilled_share),
+            decoded: reads_files(&leaf.plan),
         };
         TreeSize {
             inputs: tree.leaves().into_iter().zip(&plan.leaves).map(input).collect(),
@@ -559,6 +565,14 @@ fn only_child(node: &Arc<dyn ExecutionPlan>) -> PlanResult<&Arc<dyn ExecutionPla
         children => {
             Err(DataFusionError::Internal(format!("{} has {} inputs, not one", node.name(), children.len())))
         }
+    }
+}
+
+/// Whether the rows of a leaf come out of files, which have to be decoded.
+fn reads_files(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    match plan.downcast_ref::<DataSourceExec>() {
+        Some(scan) => !scan.data_source().is::<MemorySourceConfig>(),
+        None => plan.children().into_iter().any(reads_files),
     }
 }
 

@@ -10,6 +10,7 @@
 //! | [`lower`] | the walk over the plan that finds trees of operators a device can take |
 //! | [`tree`] | such a tree; [`stages`]: the device programs that it becomes |
 //! | [`expression`], [`aggregate`], [`join`], [`window`] | DataFusion's expressions and operators in the terms of a device program |
+//! | [`exact_sum`] | float sums without rounding on the CPU, and the rule that plans them |
 //! | [`cost`] | what a tree costs on either side: plain functions of sizes |
 //! | [`device_exec`], [`device_run`], [`stage_run`] | the node that stands for a tree, one execution of it, and of its stages |
 //! | [`spill_run`] | stages that do not fit a device's memory at once |
@@ -26,9 +27,11 @@ pub mod cost;
 mod device_exec;
 mod device_run;
 mod engine;
+mod exact_sum;
 mod explain;
 mod expression;
 mod feed;
+mod grouping;
 mod join;
 mod lower;
 mod placement;

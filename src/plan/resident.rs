@@ -359,6 +359,11 @@ impl ResidentScanExec {
         self.engine.worker().is_some_and(|worker| worker.has_resident(&self.key))
     }
 
+    /// Returns the share of the table's bytes that had to leave the device; 0 where all are there, 1 where none is.
+    pub fn spilled_share(&self) -> f64 {
+        self.engine.worker().map_or(0.0, |worker| worker.spilled_share(&self.key))
+    }
+
     /// Returns the table's columns that the scan gives.
     pub fn columns(&self) -> &[usize] {
         &self.columns

@@ -29,7 +29,7 @@ impl DeviceRun {
         bytes > self.share()
     }
 
-    fn share(&self) -> usize {
+    pub(super) fn share(&self) -> usize {
         (self.worker.memory_limit() as usize / SHARE).max(1)
     }
 
@@ -179,10 +179,9 @@ impl DeviceRun {
         let compiled = Arc::new(program::compile(&with_partition(pipeline, keys, count)?)?);
         let written = Box::pin(self.run_parts(&compiled, tables, rows)).await?;
         let mut partitions: Vec<Vec<StoredChunk>> = (0..count).map(|_| vec![]).collect();
-        for chunk in written {
+        for chunks in together(written, self.share() / 2) {
             let parts = self.on_task("partition", move |task| {
-                let whole = task.fetch(&chunk)?;
-                drop(chunk);
+                let whole = whole(task, chunks)?;
                 let parts = operators::partition(task, &whole, count.into())?;
                 drop(whole);
                 parts.into_iter().map(|part| task.store(part)).collect::<Result<Vec<_>>>()
@@ -245,6 +244,27 @@ impl DeviceRun {
         })
         .await
     }
+}
+
+/// Puts neighbours among `chunks` together until they are about `bytes`: a launch over little costs what one over more
+/// does.
+pub(super) fn together(chunks: Vec<StoredChunk>, bytes: usize) -> Vec<Vec<StoredChunk>> {
+    let mut groups: Vec<Vec<StoredChunk>> = vec![];
+    let mut open = 0;
+    for chunk in chunks {
+        let more = chunk.device_bytes();
+        match groups.last_mut() {
+            Some(group) if open + more <= bytes => {
+                group.push(chunk);
+                open += more;
+            }
+            _ => {
+                groups.push(vec![chunk]);
+                open = more;
+            }
+        }
+    }
+    groups
 }
 
 /// The first step of `pipeline` that looks into a table that is not there.

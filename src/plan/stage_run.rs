@@ -11,7 +11,8 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::device_run::{CHUNK_ROWS_MIN, DeviceRun, Failure};
 use super::feed::{Feed, choose, join, split};
-use super::stages::{Source, Stage, StageWork};
+use super::spill_run::together;
+use super::stages::{Source, StageWork};
 use crate::column::{DeviceChunk, StagedChunk};
 use crate::error::{Error, Result};
 use crate::operators::{self, Execution, JoinTable, Tables};
@@ -71,12 +72,12 @@ impl DeviceRun {
         for (number, stage) in self.plan.stages.iter().enumerate() {
             let left = match &stage.work {
                 StageWork::Pipeline { compiled, tables } => {
-                    let rows = self.rows_of(stage, &mut made, inputs).await?;
+                    let rows = self.rows_of(number, &mut made, inputs).await?;
                     Made::Chunks(self.run_pipeline(compiled, tables, &mut made, rows).await?)
                 }
                 work => {
-                    let chunks = match self.rows_of(stage, &mut made, inputs).await? {
-                        Rows::Leaf(number, input) => self.upload_leaf(number, &input, &stage.read).await?,
+                    let chunks = match self.rows_of(number, &mut made, inputs).await? {
+                        Rows::Leaf(leaf, input) => self.upload_leaf(leaf, &input, &stage.read).await?,
                         Rows::Chunks(chunks) => chunks,
                     };
                     self.run_whole(work, chunks).await?
@@ -89,7 +90,7 @@ impl DeviceRun {
                 }
             }
         }
-        let chunks = self.chunks_of(&self.plan.sources, &mut made).await?;
+        let chunks = self.chunks_of(usize::MAX, &self.plan.sources, &mut made).await?;
         let mut batches = vec![];
         for chunk in chunks {
             let plan = self.plan.clone();
@@ -137,17 +138,27 @@ impl DeviceRun {
         made
     }
 
-    /// Takes the rows that stages left.
-    async fn chunks_of(&self, sources: &[Source], made: &mut [Made]) -> Result<Vec<StoredChunk>> {
+    /// Takes the rows that stages left, for stage `number`: away, unless a later one reads them too.
+    async fn chunks_of(
+        &self,
+        number: usize,
+        sources: &[Source],
+        made: &mut [Made],
+    ) -> Result<Vec<StoredChunk>> {
         let mut chunks = vec![];
         for source in sources {
+            let mut take = |earlier: usize, left: &mut Vec<StoredChunk>| match self.last_use(earlier) > number
+            {
+                true => chunks.extend(left.iter().cloned()),
+                false => chunks.append(left),
+            };
             match *source {
-                Source::Stage(stage) => match std::mem::replace(&mut made[stage], Made::Gone) {
-                    Made::Chunks(left) => chunks.extend(left),
+                Source::Stage(stage) => match &mut made[stage] {
+                    Made::Chunks(left) => take(stage, left),
                     _ => return Err(Error::bug("a stage reads what another did not leave")),
                 },
                 Source::Met { build, by_group } => match &mut made[build] {
-                    Made::Met(left) => chunks.append(left),
+                    Made::Met(left) => take(build, left),
                     Made::Table(table) => {
                         let table = table.clone();
                         let marks = move |task: &mut Task<'_>| {
@@ -167,14 +178,15 @@ impl DeviceRun {
     /// Takes the rows of a stage; of those that are on the device, the columns that it reads.
     async fn rows_of(
         &self,
-        stage: &Stage,
+        number: usize,
         made: &mut [Made],
         inputs: &[Arc<dyn ExecutionPlan>],
     ) -> Result<Rows> {
-        if let [Source::Leaf(number)] = stage.sources.as_slice() {
-            return Ok(Rows::Leaf(*number, inputs[*number].clone()));
+        let stage = &self.plan.stages[number];
+        if let [Source::Leaf(leaf)] = stage.sources.as_slice() {
+            return Ok(Rows::Leaf(*leaf, inputs[*leaf].clone()));
         }
-        let chunks = self.chunks_of(&stage.sources, made).await?;
+        let chunks = self.chunks_of(number, &stage.sources, made).await?;
         if chunks.iter().all(|chunk| stage.read.iter().copied().eq(0..chunk.schema().fields().len())) {
             return Ok(Rows::Chunks(chunks));
         }
@@ -391,11 +403,12 @@ impl DeviceRun {
         chunks: Vec<StoredChunk>,
         fold: bool,
     ) -> Result<Vec<StoredChunk>> {
+        let bytes = self.chunk_bytes().min(self.share() / 4);
+        let chunks = together(chunks, bytes);
         self.on_task("pipeline", move |task| {
-            for chunk in chunks {
-                let fetched = task.fetch(&chunk)?;
-                drop(chunk);
-                running.push(task, fetched)?;
+            for chunks in chunks {
+                let chunk = whole(task, chunks)?;
+                running.push(task, chunk)?;
                 if fold {
                     running.execution.relieve(task)?;
                 }
@@ -541,16 +554,17 @@ impl Running {
     }
 
     fn push(&mut self, task: &mut Task<'_>, chunk: Arc<DeviceChunk>) -> Result<()> {
-        for made in self.execution.push(task, chunk.clone())? {
-            self.outputs.push(task.store(made)?);
-        }
+        let outputs = &mut self.outputs;
+        let mut store = |task: &mut Task<'_>, made| {
+            outputs.push(task.store(made)?);
+            Ok(())
+        };
+        self.execution.push_into(task, chunk.clone(), &mut store)?;
         if let Some(unmatched) = &mut self.unmatched {
             let marks = self.execution.take_marks();
             let marks = marks.ok_or_else(|| Error::bug("an outer join without marks"))?;
             let marked = Arc::new(operators::with_bits(&chunk, marks)?);
-            for made in unmatched.push(task, marked)? {
-                self.outputs.push(task.store(made)?);
-            }
+            unmatched.push_into(task, marked, &mut store)?;
         }
         Ok(())
     }

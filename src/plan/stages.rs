@@ -9,7 +9,6 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::JoinType;
 
-use super::aggregate::Aggregation;
 use super::carried::{StructField, column_of_field, is_carried, with_fields, with_numbers};
 use super::join::Join;
 use super::tree::{Operator, SortExpr, Tree};
@@ -147,7 +146,7 @@ pub fn compile(tree: &Tree) -> Result<DevicePlan> {
 }
 
 /// The columns of the input that the builder passes, where it does nothing else.
-fn chosen(builder: &PipelineBuilder) -> Option<Vec<usize>> {
+pub(super) fn chosen(builder: &PipelineBuilder) -> Option<Vec<usize>> {
     if !builder.only_chooses() {
         return None;
     }
@@ -159,26 +158,34 @@ fn chosen(builder: &PipelineBuilder) -> Option<Vec<usize>> {
 }
 
 /// A pipeline that may still grow.
-struct Open {
-    sources: Vec<Source>,
-    builder: PipelineBuilder,
-    tables: Vec<usize>,
+#[derive(Clone)]
+pub(super) struct Open {
+    pub sources: Vec<Source>,
+    pub builder: PipelineBuilder,
+    pub tables: Vec<usize>,
 }
 
 impl Open {
-    fn over(sources: Vec<Source>, layout: SchemaRef) -> Open {
+    pub fn over(sources: Vec<Source>, layout: SchemaRef) -> Open {
         Open { sources, builder: Pipeline::scan(layout), tables: vec![] }
+    }
+
+    /// Returns references to the columns that the pipeline leaves so far.
+    pub fn columns(&self) -> Vec<Expr> {
+        let column =
+            |(index, expr): (usize, &Expr)| Expr::column(index, expr.data_type.clone(), expr.nullable);
+        self.builder.columns().iter().enumerate().map(column).collect()
     }
 }
 
 /// Rows that lie in device memory, or are uploaded as they are.
-struct Lying {
-    sources: Vec<Source>,
-    read: Vec<usize>,
-    layout: SchemaRef,
+pub(super) struct Lying {
+    pub sources: Vec<Source>,
+    pub read: Vec<usize>,
+    pub layout: SchemaRef,
 }
 
-struct Stages {
+pub(super) struct Stages {
     /// What the host makes, by leaf.
     schemas: Vec<SchemaRef>,
     leaves: Vec<LeafPlan>,
@@ -218,12 +225,9 @@ impl Stages {
                 open.builder = open.builder.project(exprs);
                 Ok(open)
             }
-            Operator::Aggregate(Aggregation { keys, aggregates, output, .. }) => {
-                let Open { sources, builder, tables } = self.open(input(0)?)?;
-                let pipeline = builder.aggregate(output.clone(), keys, aggregates);
-                let layout = pipeline.output_layout();
-                let stage = self.pipeline(sources, pipeline, tables)?;
-                Ok(Open::over(vec![stage], layout))
+            Operator::Aggregate(aggregation) => {
+                let open = self.open(input(0)?)?;
+                self.aggregate(open, aggregation)
             }
             Operator::Join(join) => self.join(join, input(0)?, input(1)?, schema),
             Operator::Sort { keys, fetch } => self.sort(input(0)?, keys, *fetch),
@@ -480,7 +484,7 @@ impl Stages {
     }
 
     /// Has the rows lie somewhere: where they are, if nothing is done to them, or written by a stage.
-    fn lie(&mut self, open: Open, schema: SchemaRef) -> Result<Lying> {
+    pub(super) fn lie(&mut self, open: Open, schema: SchemaRef) -> Result<Lying> {
         if let Some(read) = chosen(&open.builder) {
             let fields: Vec<FieldRef> =
                 read.iter().map(|&index| open.builder.input().fields()[index].clone()).collect();
@@ -492,12 +496,17 @@ impl Stages {
     }
 
     /// Ends a pipeline by writing its columns under the names of `schema`.
-    fn materialize(&mut self, open: Open, schema: SchemaRef) -> Result<Source> {
+    pub(super) fn materialize(&mut self, open: Open, schema: SchemaRef) -> Result<Source> {
         let pipeline = open.builder.materialize(layout_of(&schema));
         self.pipeline(open.sources, pipeline, open.tables)
     }
 
-    fn pipeline(&mut self, sources: Vec<Source>, pipeline: Pipeline, tables: Vec<usize>) -> Result<Source> {
+    pub(super) fn pipeline(
+        &mut self,
+        sources: Vec<Source>,
+        pipeline: Pipeline,
+        tables: Vec<usize>,
+    ) -> Result<Source> {
         let pipeline = match sources.as_slice() {
             // The fields of structs that the host makes are columns of its own.
             [Source::Leaf(number)] => pipeline.replace(&|expr| column_of_field(&self.schemas[*number], expr)),
@@ -508,7 +517,7 @@ impl Stages {
         self.push(sources, read, StageWork::Pipeline { compiled, tables })
     }
 
-    fn push(&mut self, sources: Vec<Source>, read: Vec<usize>, work: StageWork) -> Result<Source> {
+    pub(super) fn push(&mut self, sources: Vec<Source>, read: Vec<usize>, work: StageWork) -> Result<Source> {
         let mut of_stage = read.clone();
         for source in &sources {
             let Source::Leaf(number) = source else { continue };
@@ -605,13 +614,13 @@ fn nullable(layout: &SchemaRef) -> SchemaRef {
 }
 
 /// The schema as a stage writes it: dictionaries are written out, numbers stand for what is on the host.
-fn layout_of(schema: &SchemaRef) -> SchemaRef {
+pub(super) fn layout_of(schema: &SchemaRef) -> SchemaRef {
     let fields = schema.fields().iter();
     let decoded = fields.map(|field| field.as_ref().clone().with_data_type(decoded(field.data_type())));
     Arc::new(Schema::new(decoded.collect::<Vec<_>>()))
 }
 
-fn decoded(data_type: &DataType) -> DataType {
+pub(super) fn decoded(data_type: &DataType) -> DataType {
     match data_type {
         carried if is_carried(carried) => DataType::UInt64,
         DataType::Dictionary(_, value) => value.as_ref().clone(),

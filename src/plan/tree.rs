@@ -15,7 +15,7 @@ use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 
-use super::aggregate::{Aggregation, translate_aggregate};
+use super::aggregate::{Aggregation, Call, Method, translate_aggregate};
 use super::carried::{column_of_field, is_carried, with_fields};
 use super::cost::{Estimate, StepSize, Work};
 use super::device_exec::rebase;
@@ -24,7 +24,7 @@ use super::join::{Join, translate_join};
 use super::unnest::{Unnest, translate_unnest};
 use super::window::{WindowStep, translate_window};
 use crate::error::{Error, Result};
-use crate::program::{self, Aggregate, AggregateFunction, Expr, Op, Phase};
+use crate::program::{self, AggregateFunction, Expr, Op, Phase};
 
 /// What one operator does to the rows of its inputs; expressions are over the columns of the input.
 #[derive(Clone, Debug)]
@@ -80,15 +80,12 @@ impl Operator {
         match self {
             Operator::Filter { predicate, .. } => Work::Filter { nodes: nodes([predicate]) },
             Operator::Project { exprs } => Work::Project { nodes: nodes(exprs) },
-            Operator::Aggregate(aggregation) => {
-                Work::Aggregate {
-                    nodes: nodes(aggregation.keys.iter().chain(
-                        aggregation.aggregates.iter().flat_map(|one| one.args.iter().chain(&one.filter)),
-                    )),
-                    keys: aggregation.keys.len(),
-                    aggregates: aggregation.aggregates.len(),
-                }
-            }
+            Operator::Aggregate(aggregation) => Work::Aggregate {
+                nodes: nodes(aggregation.exprs()),
+                keys: aggregation.keys.len(),
+                aggregates: aggregation.calls.len(),
+                passes: aggregation.passes(),
+            },
             Operator::Join(join) => {
                 let exprs = join.left_keys.iter().chain(&join.right_keys).chain(&join.residual);
                 Work::Join { nodes: nodes(exprs), keys: join.left_keys.len() }
@@ -116,14 +113,16 @@ impl Operator {
             }
             Operator::Aggregate(aggregation) => {
                 // A count needs to know no more than which values are null.
-                let is_read = |one: &&Aggregate, arg: &&Expr| {
-                    one.function != AggregateFunction::Count || !matches!(arg.op, Op::Column(_))
+                let is_read = |call: &Call, expr: &Expr| {
+                    let counts = call.aggregate.function == AggregateFunction::Count
+                        && call.method == Method::Plain
+                        && call.aggregate.filter.as_ref() != Some(expr);
+                    !(counts && matches!(expr.op, Op::Column(_)))
                 };
-                let of_aggregates = aggregation
-                    .aggregates
-                    .iter()
-                    .flat_map(|one| one.args.iter().filter(move |arg| is_read(&one, arg)).chain(&one.filter));
-                aggregation.keys.iter().chain(of_aggregates).try_for_each(check)
+                let of_call =
+                    |call: &Call| call.exprs().filter(|expr| is_read(call, expr)).try_for_each(check);
+                aggregation.keys.iter().try_for_each(check)?;
+                aggregation.calls.iter().try_for_each(of_call)
             }
             Operator::Join(join) => {
                 let [left, right] = inputs else { return Err(Error::bug("a join has two inputs")) };

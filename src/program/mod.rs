@@ -16,6 +16,6 @@ pub use codegen::{
 pub use expr::{BinaryOp, DatePart, Ends, Expr, Function, Literal, Op};
 pub use pipeline::{
     Aggregate, AggregateFunction, Expand, Group, Origin, Phase, Pipeline, PipelineBuilder, Probe, ProbeKind,
-    Sink, Step, columns_of,
+    Regression, Sink, Step, columns_of,
 };
 pub use split::{Part, cut_at, split, with_partition};

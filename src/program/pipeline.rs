@@ -132,7 +132,7 @@ pub enum Origin {
 pub struct Aggregate {
     pub function: AggregateFunction,
     pub phase: Phase,
-    /// Phase `Single` or `Partial`: the argument, none for `count(*)`. Phase `Final`: the state columns.
+    /// Phase `Single` or `Partial`: the argument or arguments, none for `count(*)`. Phase `Final`: the state columns.
     pub args: Vec<Expr>,
     /// Rows for which this is not true do not count. Not allowed in phase `Final`.
     pub filter: Option<Expr>,
@@ -160,6 +160,10 @@ pub enum AggregateFunction {
     Count,
     /// Wrapping for integers and decimals; deterministic for floats. State: `[sum]`.
     Sum,
+    /// Of doubles, rounded once, from the exact sum. No state of a device's own: both phases run in one place.
+    ExactSum,
+    /// The same, divided by the count.
+    ExactAvg,
     /// State: `[min]`. NaN is greater than every number.
     Min,
     Max,
@@ -176,6 +180,64 @@ pub enum AggregateFunction {
     BitAnd,
     BitOr,
     BitXor,
+    /// Of two arguments, as all that follow: rows where one is null do not count. They have no states.
+    CovarianceSample,
+    CovariancePopulation,
+    Correlation,
+    /// Of y and x.
+    Regression(Regression),
+}
+
+/// What is asked of the line through the points of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Regression {
+    Slope,
+    Intercept,
+    /// How well it fits.
+    R2,
+    /// How many points there are.
+    Count,
+    MeanX,
+    MeanY,
+    /// Sums of squared deviations from the mean.
+    SquaresX,
+    SquaresY,
+    /// The sum of products of deviations.
+    Products,
+}
+
+impl AggregateFunction {
+    /// Whether it has two arguments.
+    pub fn is_of_pairs(self) -> bool {
+        use AggregateFunction::*;
+        matches!(self, CovarianceSample | CovariancePopulation | Correlation | Regression(_))
+    }
+}
+
+impl Aggregate {
+    /// Returns the types of the columns that the states of phases `Partial` and `Final` take, and whether they can be
+    /// null; `None` where the function has no states, or none from which the result is as exact as from all rows.
+    pub fn states(&self) -> Option<Vec<(DataType, bool)>> {
+        use AggregateFunction::*;
+        Some(match self.function {
+            Count => vec![(DataType::Int64, false)],
+            Sum | Min | Max | BoolAnd | BoolOr | BitAnd | BitOr | BitXor => {
+                vec![(self.output_type.clone(), true)]
+            }
+            Avg => {
+                let sum = match self.input_type {
+                    DataType::Decimal128(_, scale) => DataType::Decimal128(38, scale),
+                    _ => DataType::Float64,
+                };
+                vec![(DataType::UInt64, false), (sum, true)]
+            }
+            // A mean is rounded; the deviations from several are not those from one.
+            VarianceSample | VariancePopulation | StddevSample | StddevPopulation => return None,
+            CovarianceSample | CovariancePopulation | Correlation | Regression(_) => return None,
+            // The whole accumulator would be the state.
+            ExactSum | ExactAvg => return None,
+        })
+    }
 }
 
 impl Pipeline {

@@ -288,7 +288,7 @@ impl<'a> Cut<'a> {
             steps: vec![self.expand(true)],
             sink: Sink::Materialize { output: output.clone(), columns },
         };
-        let rest = (!last).then(|| Pipeline { input: output, ..later });
+        let rest = (!last).then_some(Pipeline { input: output, ..later });
         (Part { pipeline: pairs, unmatched: Some(unmatched) }, rest)
     }
 }

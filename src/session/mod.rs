@@ -31,6 +31,7 @@ use crate::error::{Error, Result};
 use crate::observe::receipt::{OperatorReceipt, Receipt, Totals, human_bytes};
 use crate::plan;
 
+pub use crate::plan::cost::{CostFile, Costs, DeviceCosts};
 pub use frame::{Frame, QueryResult, ResultStream};
 pub use statement::{ends_statement, split as split_statements};
 pub use table::{Compression, Format, TableOptions, TableSource};
@@ -44,7 +45,7 @@ type Tables = Arc<Mutex<BTreeMap<String, RegisteredTable>>>;
 
 /// Runs SQL over registered tables.
 ///
-/// Cheap to make where there is no driver: no thread is started and no file is read. Devices are looked for when
+/// Cheap to make where there is no driver: no thread is started, and at most the file of cost constants is read. Devices are looked for when
 /// the first query that could use one is planned.
 ///
 /// ```

@@ -8,7 +8,7 @@ use super::store::{Inner, Store, StoredChunk};
 use super::task::Task;
 use crate::Result;
 use crate::column::DeviceTable;
-use crate::memory::ChunkId;
+use crate::memory::{ChunkId, Tier};
 
 /// A resident table, for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,19 @@ impl Table {
 impl Store {
     pub(super) fn has_table(&self, key: &str) -> bool {
         self.lock().tables.contains_key(key)
+    }
+
+    pub(super) fn spilled_share(&self, key: &str) -> f64 {
+        let inner = self.lock();
+        let Some(table) = inner.tables.get(key) else { return 0.0 };
+        let (mut all, mut spilled) = (0, 0);
+        for chunk in &table.chunks {
+            all += chunk.device_bytes();
+            if inner.tiers.tier(chunk.0.id) != Some(Tier::Device) {
+                spilled += chunk.device_bytes();
+            }
+        }
+        spilled as f64 / all.max(1) as f64
     }
 
     pub(super) fn drop_table(&self, key: &str) -> bool {

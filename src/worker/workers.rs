@@ -185,6 +185,11 @@ impl Worker {
         self.shared.store.has_table(key)
     }
 
+    /// Returns the share of the bytes of the resident table `key` that had to leave the device; 0 where there is none.
+    pub fn spilled_share(&self, key: &str) -> f64 {
+        self.shared.store.spilled_share(key)
+    }
+
     /// Lets the resident table `key` go; answers whether there was one. Memory is freed when nobody uses it.
     pub fn drop_resident(&self, key: &str) -> bool {
         self.shared.store.drop_table(key)

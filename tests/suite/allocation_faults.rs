@@ -157,7 +157,7 @@ fn ours(error: &DataFusionError) -> Option<&Error> {
     }
 }
 
-const QUERIES: [&str; 8] = [
+const QUERIES: [&str; 12] = [
     "SELECT id, i64_a, str_a FROM t WHERE k > 2 ORDER BY id",
     "SELECT k, count(*) AS n, sum(i32_a) AS s, max(view_a) AS m FROM t GROUP BY k ORDER BY k",
     "SELECT dict_a, min(d15_a) AS a, avg(i16_a) AS b FROM t WHERE id % 3 = 0 GROUP BY dict_a ORDER BY dict_a",
@@ -166,6 +166,10 @@ const QUERIES: [&str; 8] = [
     "SELECT t.dict_a, count(*) AS n FROM t LEFT JOIN u ON t.id = u.id WHERE t.k > 1 GROUP BY t.dict_a ORDER BY 1",
     "SELECT id, str_a FROM t ORDER BY str_a DESC NULLS LAST, id",
     "SELECT id, upper(ascii_a) AS u FROM t WHERE ascii_a LIKE '%e%' ORDER BY id",
+    "SELECT id, row_number() OVER w AS r, sum(i32_a) OVER w AS s FROM t WINDOW w AS (PARTITION BY k ORDER BY id) ORDER BY id",
+    "SELECT t.id AS a, u.id AS b FROM t FULL JOIN u ON t.i8_a = u.i8_b AND t.id < u.id ORDER BY a, b",
+    "SELECT id FROM t WHERE k IN (SELECT k FROM u WHERE id < 100) ORDER BY id LIMIT 70",
+    "SELECT k, id FROM t WHERE id < 40 UNION ALL SELECT k, id FROM u WHERE id > 200 ORDER BY id, k",
 ];
 
 async fn in_turn(fallback: Fallback, lazy: bool) {

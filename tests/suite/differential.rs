@@ -34,8 +34,29 @@ impl Pair {
     }
 
     pub fn over(batches: &[RecordBatch], lazy: bool, what: String) -> Pair {
+        Pair::within(None, batches, lazy, what)
+    }
+
+    /// As [`over`](Pair::over), with a device of so much memory.
+    pub fn within(
+        device_memory_limit: Option<u64>,
+        batches: &[RecordBatch],
+        lazy: bool,
+        what: String,
+    ) -> Pair {
+        Pair::partitioned(device_memory_limit, &[batches.to_vec()], lazy, what)
+    }
+
+    /// Over a table of several partitions, planned for as many.
+    pub fn partitioned(
+        device_memory_limit: Option<u64>,
+        partitions: &[Vec<RecordBatch>],
+        lazy: bool,
+        what: String,
+    ) -> Pair {
         use_device();
         let config = Config {
+            device_memory_limit,
             placement: Placement::Device,
             fallback: Fallback::Error,
             cache_dir: Some(kernel_folder()),
@@ -44,13 +65,13 @@ impl Pair {
             ..Default::default()
         };
         let engine = Engine::start(&config).expect("the engine starts");
-        let session = || SessionConfig::new().with_target_partitions(1);
+        let session = || SessionConfig::new().with_target_partitions(partitions.len());
         let builder = SessionStateBuilder::new().with_default_features().with_config(session());
         let device = SessionContext::new_with_state(install(builder, engine).build());
         let host = SessionContext::new_with_config(session());
         for context in [&device, &host] {
             let provider =
-                MemTable::try_new(batches[0].schema(), vec![batches.to_vec()]).expect("one schema");
+                MemTable::try_new(partitions[0][0].schema(), partitions.to_vec()).expect("one schema");
             context.register_table("t", Arc::new(provider)).expect("the name is free");
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

@@ -71,7 +71,17 @@ fn side(seed: u64, rows: usize, keys: u64, null_share: u64) -> RecordBatch {
 }
 
 fn pair(left: RecordBatch, right: RecordBatch, lazy: bool, what: String) -> Pair {
-    let pair = Pair::over(std::slice::from_ref(&left), lazy, what);
+    pair_within(None, left, right, lazy, what)
+}
+
+fn pair_within(
+    device_memory_limit: Option<u64>,
+    left: RecordBatch,
+    right: RecordBatch,
+    lazy: bool,
+    what: String,
+) -> Pair {
+    let pair = Pair::within(device_memory_limit, std::slice::from_ref(&left), lazy, what);
     for (name, batch) in [("l", left), ("r", right)] {
         // Several batches, one of them empty.
         let half = batch.num_rows() / 2;
@@ -216,6 +226,37 @@ fn one_huge_group_and_many_groups() {
             &many,
             "SELECT l.k, count(*), sum(r.n) FROM l JOIN r ON l.s = r.s WHERE l.k > 3 AND r.k > 3 GROUP BY l.k",
         );
+    }
+}
+
+/// What is larger than the device's memory is joined, sorted and grouped there, piece by piece.
+#[test]
+fn tables_larger_than_memory() {
+    for lazy in [false, true] {
+        let (left, right) = (side(40, 12_000, 9000, 5), side(41, 9000, 9000, 5));
+        let bytes = left.get_array_memory_size() + right.get_array_memory_size();
+        let what = format!("seeds 40 and 41, {bytes} bytes in 1.2 MB, lazy {lazy}");
+        let pair = pair_within(Some(1_200_000), left, right, lazy, what);
+        let few = "l.k > 40 AND r.k > 40";
+        for kind in ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"] {
+            check(&pair, &format!("SELECT l.n, l.s, r.n, r.v FROM l {kind} r ON l.k = r.k AND {few}"));
+        }
+        for kind in ["LEFT SEMI", "LEFT ANTI", "RIGHT SEMI", "RIGHT ANTI"] {
+            let side = if kind.starts_with("LEFT") { "l" } else { "r" };
+            check(
+                &pair,
+                &format!("SELECT {side}.n, {side}.s FROM l {kind} JOIN r ON l.s = r.s AND l.n < r.n"),
+            );
+        }
+        check(&pair, "SELECT s, count(*), sum(n), min(v) FROM l GROUP BY s");
+        check(&pair, "SELECT DISTINCT s, v, n FROM l");
+        for query in [
+            "SELECT s, n, v FROM l ORDER BY s, n DESC",
+            "SELECT k, s, n, v FROM l ORDER BY k DESC NULLS LAST, n",
+            "SELECT n, s FROM l ORDER BY s DESC NULLS FIRST, n LIMIT 20 OFFSET 3",
+        ] {
+            pair.check(query, 0.0);
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Every integration test, in one binary: linking is the slow part.
 
+mod aggregates;
 mod allocation_faults;
 mod bad_input;
 mod bench;
+mod calibrate;
 mod cli;
 mod clickbench;
 mod column;
@@ -13,6 +15,7 @@ mod generated;
 mod h2o;
 mod joins;
 mod operators;
+mod operators_bench;
 mod placement;
 mod program;
 mod simulator;

@@ -20,19 +20,36 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("plan", &["error", "config", "observe", "device", "memory", "column", "worker", "program", "operators"]),
     ("session", &["error", "config", "observe", "device", "plan"]),
     ("bench", &["error", "config", "observe", "session"]),
+    ("operator_bench", &["error", "config", "session", "bench"]),
+    ("calibrate", &["error", "config", "device", "worker", "plan", "session", "bench", "operator_bench"]),
     ("tpch", &["error", "config", "observe", "session", "bench"]),
     ("tpcds", &["error", "bench"]),
     ("h2o", &["error", "bench"]),
     ("clickbench", &["error", "bench"]),
     (
         "cli",
-        &["error", "config", "observe", "device", "session", "bench", "tpch", "tpcds", "h2o", "clickbench"],
+        &[
+            "error",
+            "config",
+            "observe",
+            "device",
+            "session",
+            "bench",
+            "operator_bench",
+            "calibrate",
+            "tpch",
+            "tpcds",
+            "h2o",
+            "clickbench",
+        ],
     ),
 ];
 
 /// Crates that only some modules may name.
-const MAY_NAME: &[(&str, &[&str])] =
-    &[("cudarc", &["device"]), ("datafusion", &["plan", "session", "bench", "tpch", "cli"])];
+const MAY_NAME: &[(&str, &[&str])] = &[
+    ("cudarc", &["device"]),
+    ("datafusion", &["plan", "session", "bench", "operator_bench", "calibrate", "tpch", "cli"]),
+];
 
 pub fn run() -> Outcome {
     let source = root().join("src");

@@ -3,8 +3,9 @@
 mod clickbench;
 mod device;
 mod h2o;
+mod operators;
 mod overhead;
-mod report;
+pub(super) mod report;
 mod suite;
 mod tpcds;
 mod tpch;
@@ -29,6 +30,8 @@ pub(super) enum BenchCommand {
     Overhead(overhead::OverheadArguments),
     /// What a device gets of its memory's bandwidth: copies, and two queries over a table pinned there.
     Device(device::DeviceBenchArguments),
+    /// Each operator by itself over made-up data, on the CPU and on the device: rows and bytes per second, memory.
+    Operators(operators::OperatorsBenchArguments),
 }
 
 pub(super) fn run(runtime: &Runtime, command: &BenchCommand) -> Result<()> {
@@ -40,6 +43,7 @@ pub(super) fn run(runtime: &Runtime, command: &BenchCommand) -> Result<()> {
             runtime.block_on(until_interrupted(clickbench::run(arguments)))
         }
         BenchCommand::Overhead(arguments) => runtime.block_on(until_interrupted(overhead::run(arguments))),
+        BenchCommand::Operators(arguments) => runtime.block_on(until_interrupted(operators::run(arguments))),
         BenchCommand::Device(arguments) => runtime.block_on(until_interrupted(device::run(arguments))),
     }
 }

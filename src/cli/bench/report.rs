@@ -1,7 +1,7 @@
 //! Text tables and the figures under them.
 
 /// Cells in columns: the first column to the left, the others to the right.
-pub(super) struct TextTable {
+pub(in crate::cli) struct TextTable {
     rows: Vec<Vec<String>>,
 }
 

@@ -337,6 +337,7 @@ const LIBRARY: &[(&str, &str)] = &[
     ("temporal", include_str!("../../../kernels/temporal.cuh")),
     ("convert", include_str!("../../../kernels/convert.cuh")),
     ("fixed_sum", include_str!("../../../kernels/fixed_sum.cuh")),
+    ("exact_sum", include_str!("../../../kernels/exact_sum.cuh")),
     ("key", include_str!("../../../kernels/key.cuh")),
     ("join", include_str!("../../../kernels/join.cuh")),
     ("scan_rows", include_str!("../../../kernels/scan_rows.cuh")),

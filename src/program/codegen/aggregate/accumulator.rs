@@ -6,8 +6,8 @@ use crate::column::Storage;
 use crate::error::{Error, Result};
 use crate::program::codegen::emitter::Emitter;
 use crate::program::codegen::value::{I128_BOUND, Kind, ten_to};
-use crate::program::expr::Expr;
-use crate::program::pipeline::{Aggregate, AggregateFunction, Phase};
+use crate::program::expr::{BinaryOp, Expr, Op};
+use crate::program::pipeline::{Aggregate, AggregateFunction, Phase, Regression as Of};
 
 /// Rows of one aggregation that cannot overflow any accumulator.
 const ROWS_MAX: u128 = 1 << 40;
@@ -29,6 +29,8 @@ pub(super) enum Update {
     AddWide(Expr),
     /// Order-independent sum of doubles.
     AddFloat(Box<FloatTerms>),
+    /// Exact sum of doubles.
+    AddExact(Expr),
     Extreme {
         of: Expr,
         max: bool,
@@ -44,6 +46,7 @@ pub(super) enum Update {
 pub(super) enum FloatTerms {
     Value(Expr),
     Square(Expr),
+    Product(Expr, Expr),
     /// count·mean
     Weighted {
         count: Expr,
@@ -88,6 +91,16 @@ pub(super) fn accumulators(aggregate: &Aggregate) -> Result<Vec<Accumulator>> {
         Count if merges => vec![with_filter(Update::Add(arg(0)?))],
         Count => vec![count_of(args.first())],
         Sum => vec![count_of(args.first()), with_filter(sum_of(arg(0)?)?)],
+        ExactSum | ExactAvg => {
+            let of = arg(0)?;
+            if aggregate.phase != Phase::Single || of.data_type != DataType::Float64 {
+                return Err(Error::unsupported(format!(
+                    "{:?}({of}) of type {}, phase {:?}: no device form of half an exact sum",
+                    aggregate.function, of.data_type, aggregate.phase
+                )));
+            }
+            vec![count_of(Some(&of)), with_filter(Update::AddExact(of))]
+        }
         Min | Max | BoolAnd | BoolOr => {
             let of = arg(0)?;
             if matches!(Storage::of(&of.data_type), Some(Storage::Dictionary { .. })) {
@@ -133,6 +146,7 @@ pub(super) fn accumulators(aggregate: &Aggregate) -> Result<Vec<Accumulator>> {
                 with_filter(float_sum(FloatTerms::Square(of))),
             ]
         }
+        CovarianceSample | CovariancePopulation | Correlation | Regression(_) => of_pairs(aggregate)?,
     };
     // DataFusion averages wide decimals in 256 bits: the device does only those that 128 bits hold.
     if aggregate.function == Avg
@@ -147,6 +161,52 @@ pub(super) fn accumulators(aggregate: &Aggregate) -> Result<Vec<Accumulator>> {
     Ok(updates)
 }
 
+/// Which sums an aggregate of pairs keeps, in this order: of a, of b, of a·b, of a², of b².
+pub(super) fn sums_of_pairs(function: AggregateFunction) -> [bool; 5] {
+    use AggregateFunction::*;
+    match function {
+        Correlation | Regression(Of::R2) => [true; 5],
+        Regression(Of::Slope | Of::Intercept) => [true, true, true, false, true],
+        Regression(Of::MeanY) => [true, false, false, false, false],
+        Regression(Of::MeanX) => [false, true, false, false, false],
+        Regression(Of::SquaresY) => [true, false, false, true, false],
+        Regression(Of::SquaresX) => [false, true, false, false, true],
+        Regression(Of::Count) => [false; 5],
+        _ => [true, true, true, false, false],
+    }
+}
+
+/// The count of pairs and the sums that are kept. A pair with a null part counts for none.
+fn of_pairs(aggregate: &Aggregate) -> Result<Vec<Accumulator>> {
+    if aggregate.phase != Phase::Single {
+        return Err(Error::unsupported(format!("{:?} in two phases", aggregate.function)));
+    }
+    let [a, b] = aggregate.args.as_slice() else {
+        return Err(Error::bug(format!("{:?} is not of two arguments", aggregate.function)));
+    };
+    for arg in [a, b] {
+        if arg.data_type != DataType::Float64 {
+            let function = aggregate.function;
+            return Err(Error::unsupported(format!("{function:?}({arg}) of type {}", arg.data_type)));
+        }
+    }
+    let some = [a, b].into_iter().filter(|arg| arg.nullable);
+    let some = some.map(|arg| Expr::new(Op::IsNotNull, vec![arg.clone()], DataType::Boolean));
+    let filter = (aggregate.filter.iter().cloned().chain(some))
+        .reduce(|left, right| Expr::binary(BinaryOp::And, left, right, DataType::Boolean));
+    let terms = [
+        FloatTerms::Value(a.clone()),
+        FloatTerms::Value(b.clone()),
+        FloatTerms::Product(a.clone(), b.clone()),
+        FloatTerms::Square(a.clone()),
+        FloatTerms::Square(b.clone()),
+    ];
+    let kept = terms.into_iter().zip(sums_of_pairs(aggregate.function)).filter(|(_, kept)| *kept);
+    let sums = kept.map(|(terms, _)| float_sum(terms));
+    let updates = [Update::Count(None)].into_iter().chain(sums);
+    Ok(updates.map(|update| Accumulator { update, filter: filter.clone() }).collect())
+}
+
 /// The code that says whether a row counts for an accumulator.
 pub(super) fn condition(emitter: &mut Emitter, accumulator: &Accumulator) -> Result<String> {
     let mut parts = vec![];
@@ -155,11 +215,16 @@ pub(super) fn condition(emitter: &mut Emitter, accumulator: &Accumulator) -> Res
     }
     let exprs: Vec<&Expr> = match &accumulator.update {
         Update::Count(of) => of.iter().collect(),
-        Update::Add(of) | Update::AddWide(of) | Update::Extreme { of, .. } | Update::Bits { of, .. } => {
+        Update::Add(of)
+        | Update::AddWide(of)
+        | Update::AddExact(of)
+        | Update::Extreme { of, .. }
+        | Update::Bits { of, .. } => {
             vec![of]
         }
         Update::AddFloat(terms) => match terms.as_ref() {
             FloatTerms::Value(of) | FloatTerms::Square(of) => vec![of],
+            FloatTerms::Product(a, b) => vec![a, b],
             FloatTerms::Weighted { count, mean } => vec![count, mean],
             FloatTerms::Moment { count, mean, m2 } => vec![count, mean, m2],
         },
@@ -180,6 +245,10 @@ pub(super) fn float_terms(e: &mut Emitter, terms: &FloatTerms) -> Result<Vec<Str
         FloatTerms::Square(of) => {
             let x = e.value(of)?.code;
             product(e, &x, &x)
+        }
+        FloatTerms::Product(a, b) => {
+            let (a, b) = (e.value(a)?.code, e.value(b)?.code);
+            product(e, &a, &b)
         }
         FloatTerms::Weighted { count, mean } => {
             let (count, mean) = (e.value(count)?.code, e.value(mean)?.code);

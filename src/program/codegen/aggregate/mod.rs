@@ -2,7 +2,7 @@
 //!
 //! Every accumulator is an integer operation that commutes, so that results do not depend on the schedule: counts and
 //! integer sums in one word, decimal sums in two, float sums as scaled 128-bit integers (see `kernels/fixed_sum.cuh`),
-//! extremes as ordered words.
+//! exact ones in as many words as hold every double (`kernels/exact_sum.cuh`), extremes as ordered words.
 
 mod accumulator;
 mod result;
@@ -24,6 +24,12 @@ use super::{CompiledSink, Param};
 
 /// Words of a slot before its key: the state and the first row; `SLOT_HEAD` in `kernels/aggregate.cuh`.
 const SLOT_HEAD: usize = 2;
+
+/// Words of an exact sum: the number, and what was none; `EXACT_SUM_WORDS` and one in `kernels/exact_sum.cuh`.
+const EXACT_WORDS: usize = 35;
+/// Exact sums of one aggregate: each thread keeps two or three copies of its words in local memory, which a device sets
+/// aside for as many threads as it can run at once.
+const EXACT_SUMS_MAX: usize = 8;
 
 /// Where an accumulator's words begin, and what it is.
 struct Slot {
@@ -81,6 +87,16 @@ pub(super) fn generate(
     let mut plan = Plan { emitter, slots: vec![], words: 0, float_sums: 0 };
     for aggregate in aggregates {
         plan.declare(aggregate)?;
+    }
+    let exact_sums = plan.slots.iter().filter(|slot| matches!(slot.accumulator.update, Update::AddExact(_)));
+    match exact_sums.count() {
+        0 => {}
+        1..=EXACT_SUMS_MAX => plan.emitter.need("exact_sum"),
+        _ => {
+            return Err(Error::unsupported(format!(
+                "more than {EXACT_SUMS_MAX} exact sums in one aggregate"
+            )));
+        }
     }
     plan.generate_updates()?;
     plan.generate_strings(&places)?;
@@ -158,6 +174,7 @@ impl Plan<'_> {
                 Update::Count(_) | Update::Add(_) | Update::Bits { .. } => (1, Kind::U64),
                 Update::AddWide(_) => (2, Kind::I128),
                 Update::AddFloat(_) => (3, Kind::F64),
+                Update::AddExact(_) => (EXACT_WORDS, Kind::F64),
                 Update::Extreme { of, .. } => {
                     let kind = self.emitter.kind_of_type(of)?;
                     (words_of(kind), kind)

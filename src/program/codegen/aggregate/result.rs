@@ -3,14 +3,14 @@
 use arrow::datatypes::DataType;
 
 use super::Plan;
-use super::accumulator::{Accumulator, Update, accumulators};
+use super::accumulator::{Accumulator, Update, accumulators, sums_of_pairs};
 use crate::error::{Error, Result};
 use crate::program::codegen::Param;
 use crate::program::codegen::arithmetic::decimal_constant;
 use crate::program::codegen::emitter::Emitter;
 use crate::program::codegen::key::from_word;
 use crate::program::codegen::value::{Kind, Value, ten_to};
-use crate::program::pipeline::{Aggregate, AggregateFunction, Phase};
+use crate::program::pipeline::{Aggregate, AggregateFunction, Phase, Regression as Of};
 
 impl Plan<'_> {
     /// Emits the output columns of an aggregate: one result, or its states.
@@ -36,7 +36,7 @@ impl Plan<'_> {
                 let at = self.slot(&needed[0])?.at;
                 vec![never_null(format!("((i64){})", word(at)), Kind::I64)]
             }
-            Sum => {
+            Sum | ExactSum => {
                 let value = self.sum_value(&needed[1])?;
                 let ok = some(self.emitter);
                 vec![Value { ok, ..value }]
@@ -75,9 +75,20 @@ impl Plan<'_> {
                     vec![self.average(aggregate, &count, sum, ok)?]
                 }
             }
+            ExactAvg => {
+                let count = count.ok_or_else(|| Error::bug("an average without a count"))?;
+                let sum = self.sum_value(&needed[1])?;
+                let ok = self.emitter.bind_ok(Some(format!("{count} != 0")));
+                let code = self.emitter.bind(Kind::F64, &format!("exact_average({}, {count})", sum.code));
+                vec![Value { code, ok, ..sum }]
+            }
             VarianceSample | VariancePopulation | StddevSample | StddevPopulation => {
                 let count = count.ok_or_else(|| Error::bug("a variance without a count"))?;
                 self.variance(aggregate, &needed, &count)?
+            }
+            CovarianceSample | CovariancePopulation | Correlation | Regression(_) => {
+                let count = count.ok_or_else(|| Error::bug("pairs without a count"))?;
+                vec![self.of_pairs(aggregate.function, &needed, &count)?]
             }
         })
     }
@@ -98,6 +109,7 @@ impl Plan<'_> {
                 let fixed = format!("narrow(Wide{{words[{at}], words[{}]}})", at + 1);
                 (Kind::F64, format!("from_fixed({fixed}, words[{}], {exponent})", at + 2))
             }
+            Update::AddExact(_) => (Kind::F64, format!("exact_round(words + {at})")),
             _ => return Err(Error::bug("a sum of something else")),
         };
         let code = self.emitter.bind(kind, &code);
@@ -138,10 +150,11 @@ impl Plan<'_> {
     fn variance(&mut self, aggregate: &Aggregate, needed: &[Accumulator], count: &str) -> Result<Vec<Value>> {
         let mut sums = vec![];
         let mut specials = vec![];
+        let mut exponent = String::new();
         for accumulator in &needed[1..] {
             let slot = self.slot(accumulator)?;
             let (at, index) = (slot.at, slot.float_sum);
-            let exponent = format!("{}[{index}]", self.emitter.param(Param::ExponentMax));
+            exponent = format!("{}[{index}]", self.emitter.param(Param::ExponentMax));
             sums.push(format!(
                 "fixed_to_double2(narrow(Wide{{words[{at}], words[{}]}}), {exponent})",
                 at + 1
@@ -157,7 +170,7 @@ impl Plan<'_> {
         e.open(&format!("if ({count} != 0)"));
         e.line(&format!("const Double2 sum = {}, squares = {};", sums[0], sums[1]));
         e.line(&format!("mean{squared} = sum.high / (f64){count};"));
-        e.line(&format!("{squared} = squared_deviations((f64){count}, sum, squares);"));
+        e.line(&format!("{squared} = squared_deviations((f64){count}, sum, squares, {exponent});"));
         e.line(&format!("if ({any_special}) {squared} = mean{squared} = {not_a_number};"));
         e.close();
         let of = |code: String, ok: Option<String>| Value { code, ok, kind: Kind::F64, bound: u128::MAX };
@@ -173,5 +186,106 @@ impl Plan<'_> {
         let root = matches!(aggregate.function, StddevSample | StddevPopulation);
         let code = e.bind(Kind::F64, &if root { format!("sqrt({variance})") } else { variance });
         Ok(vec![of(code, ok)])
+    }
+
+    /// Covariance, correlation and what else is computed from sums over pairs.
+    fn of_pairs(
+        &mut self,
+        function: AggregateFunction,
+        needed: &[Accumulator],
+        count: &str,
+    ) -> Result<Value> {
+        use AggregateFunction::*;
+        if function == Regression(Of::Count) {
+            return Ok(Value { code: count.into(), ok: None, kind: Kind::U64, bound: u128::MAX });
+        }
+        // The sums that are kept, of a, b, ab, aa and bb, as exact pairs of doubles; and which of them have NaN or
+        // infinities.
+        let mut sums: [Option<(String, String, String)>; 5] = Default::default();
+        let kept = sums_of_pairs(function);
+        let mut accumulators = needed[1..].iter();
+        for (sum, _) in sums.iter_mut().zip(kept).filter(|(_, kept)| *kept) {
+            let accumulator = accumulators.next().ok_or_else(|| Error::bug("a sum of pairs is missing"))?;
+            let slot = self.slot(accumulator)?;
+            let (at, index) = (slot.at, slot.float_sum);
+            let exponent = format!("{}[{index}]", self.emitter.param(Param::ExponentMax));
+            let fixed = format!("narrow(Wide{{words[{at}], words[{}]}})", at + 1);
+            *sum = Some((fixed, format!("words[{}]", at + 2), exponent));
+        }
+        let of = |index: usize| sums[index].as_ref().ok_or_else(|| Error::bug("a sum of pairs is missing"));
+        let result = self.emitter.fresh("v");
+        let ok = self.emitter.fresh("k");
+        let e = &mut *self.emitter;
+        e.line(&format!("f64 {result} = 0;"));
+        e.line(&format!("bool {ok} = false;"));
+        let n = format!("(f64){count}");
+        // Without infinities and NaN; of which the means and the correlation make something of their own.
+        let specials: Vec<&str> = sums.iter().flatten().map(|(_, special, _)| special.as_str()).collect();
+        let any_special = specials.join(" | ");
+        let double2 = |index: usize| {
+            of(index).map(|(fixed, _, exponent)| format!("fixed_to_double2({fixed}, {exponent})"))
+        };
+        let not_a_number = "__longlong_as_double(0x7ff8ll << 48)";
+        if let Regression(Of::MeanX | Of::MeanY) = function {
+            let (fixed, special, exponent) = of((function == Regression(Of::MeanX)) as usize)?;
+            e.line(&format!("{ok} = {count} != 0;"));
+            e.line(&format!("if ({ok}) {result} = from_fixed({fixed}, {special}, {exponent}) / {n};"));
+            return Ok(Value { code: result, ok: Some(ok), kind: Kind::F64, bound: u128::MAX });
+        }
+        e.open(&format!("if ({count} != 0)"));
+        for (index, name) in ["a", "b", "ab", "aa", "bb"].iter().enumerate() {
+            if kept[index] {
+                e.line(&format!("const Double2 {name} = {};", double2(index)?));
+            }
+        }
+        // What the rounding of the sums may leave of a deviation that is none.
+        let deviations = |a: &str, b: &str, index: usize| -> Result<String> {
+            let (_, _, exponent) = of(index)?;
+            let products = ["", "", "ab", "aa", "bb"][index];
+            Ok(format!("deviation_products({n}, {a}, {b}, {products}, {exponent})"))
+        };
+        if kept[2] {
+            e.line(&format!("const f64 sab = {};", deviations("a", "b", 2)?));
+        }
+        if kept[3] {
+            e.line(&format!("const f64 saa = {};", deviations("a", "a", 3)?));
+        }
+        if kept[4] {
+            e.line(&format!("const f64 sbb = {};", deviations("b", "b", 4)?));
+        }
+        let (condition, value) = match function {
+            CovarianceSample => (format!("{count} > 1"), format!("sab / (f64)({count} - 1)")),
+            CovariancePopulation => ("true".into(), format!("sab / {n}")),
+            Correlation => {
+                (format!("{count} > 1 && saa > 0 && sbb > 0"), "sab / sqrt(saa) / sqrt(sbb)".into())
+            }
+            Regression(Of::Slope) => (format!("{count} > 1 && sbb > 0"), "sab / sbb".into()),
+            Regression(Of::Intercept) => {
+                (format!("{count} > 1 && sbb > 0"), format!("a.high / {n} - sab / sbb * (b.high / {n})"))
+            }
+            Regression(Of::R2) => {
+                (format!("{count} > 1 && saa > 0 && sbb > 0"), "sab / saa * (sab / sbb)".into())
+            }
+            Regression(Of::SquaresX) => ("true".into(), "sbb".into()),
+            Regression(Of::SquaresY) => ("true".into(), "saa".into()),
+            Regression(Of::Products) => ("true".into(), "sab".into()),
+            other => return Err(Error::bug(format!("{other:?} is not of pairs"))),
+        };
+        e.line(&format!("{ok} = {condition};"));
+        e.line(&format!("if ({ok}) {result} = {value};"));
+        // NaN where a value was NaN or infinite.
+        let special_ok = match function {
+            CovarianceSample | Regression(Of::Slope | Of::Intercept | Of::R2) => format!("{count} > 1"),
+            Correlation => {
+                let (a, b) = (&of(0)?.1, &of(1)?.1);
+                format!(
+                    "(is_nan_sum({a}) && is_nan_sum({b})) || ({count} > 1 && !is_nan_sum({a}) && !is_nan_sum({b}))"
+                )
+            }
+            _ => "true".into(),
+        };
+        e.line(&format!("if ({any_special}) {{ {result} = {not_a_number}; {ok} = {special_ok}; }}"));
+        e.close();
+        Ok(Value { code: result, ok: Some(ok), kind: Kind::F64, bound: u128::MAX })
     }
 }

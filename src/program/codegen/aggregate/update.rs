@@ -25,6 +25,10 @@ impl Plan<'_> {
         let e = &mut *self.emitter;
         e.begin_function("void start", "u64* words");
         for slot in &self.slots {
+            if let Update::AddExact(_) = slot.accumulator.update {
+                e.line(&format!("exact_start(words + {});", slot.at));
+                continue;
+            }
             let neutral = match &slot.accumulator.update {
                 Update::Extreme { max: false, .. } if slot.kind != Kind::Str => "~0ull",
                 Update::Bits { op: AggregateFunction::BitAnd, .. } => "~0ull",
@@ -65,6 +69,10 @@ impl Plan<'_> {
                         e.line(&format!("add_wide(words + {at}, widen(to_fixed({term}, exponent)));"));
                     }
                     e.close();
+                }
+                Update::AddExact(of) => {
+                    let value = e.value(of)?;
+                    e.line(&format!("if ({condition}) exact_add(words + {at}, {});", value.code));
                 }
                 Update::Extreme { of, max } => {
                     let value = e.value(of)?;
@@ -111,6 +119,7 @@ impl Plan<'_> {
                     at + 1,
                     f = at + 2
                 ),
+                Update::AddExact(_) => format!("exact_combine(into + {at}, from + {at});"),
                 Update::Extreme { max, .. } => match slot.kind {
                     Kind::Str => format!("merge_string_extreme<{max}>(into + {at}, from + {at});"),
                     Kind::I128 => format!("merge_wide_extreme<{max}>(into + {at}, from + {at});"),
@@ -163,6 +172,7 @@ impl Plan<'_> {
                     at + 1,
                     f = at + 2
                 ),
+                Update::AddExact(_) => format!("exact_merge(into + {at}, from + {at});"),
                 Update::Extreme { max, .. } => {
                     let (better, function) = if *max { (">", "atomicMax") } else { ("<", "atomicMin") };
                     format!(
