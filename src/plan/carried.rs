@@ -121,7 +121,20 @@ pub struct Carried(Arc<Mutex<Arrays>>);
 #[derive(Debug, Default)]
 struct Arrays {
     next: u32,
-    by_number: BTreeMap<u32, ArrayRef>,
+    by_number: BTreeMap<u32, Kept>,
+    /// The number of an array, by its address: one that comes again has the same.
+    by_address: BTreeMap<usize, u32>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    array: ArrayRef,
+    /// How often it came and was not released.
+    times: usize,
+}
+
+fn address(array: &ArrayRef) -> usize {
+    Arc::as_ptr(array) as *const () as usize
 }
 
 impl Carried {
@@ -132,12 +145,7 @@ impl Carried {
     pub fn numbers(&self, array: &ArrayRef) -> Result<ArrayRef> {
         let rows = u32::try_from(array.len())
             .map_err(|_| Error::unsupported(format!("a batch of {} rows", array.len())))?;
-        let mut arrays = self.lock();
-        let number = arrays.next;
-        arrays.next = number
-            .checked_add(1)
-            .ok_or_else(|| Error::unsupported("more batches of one input than 32 bits count"))?;
-        arrays.by_number.insert(number, array.clone());
+        let number = self.lock().keep(array)?;
         let first = u64::from(number) << 32;
         let numbers = (0..rows).map(|row| first | u64::from(row)).collect::<Vec<_>>();
         Ok(Arc::new(UInt64Array::new(numbers.into(), array.logical_nulls())))
@@ -168,7 +176,7 @@ impl Carried {
     /// # Errors
     /// `bug` where a number is of no array.
     pub fn values(&self, numbers: &UInt64Array, data_type: &DataType) -> Result<ArrayRef> {
-        let arrays = self.lock().by_number.clone();
+        let kept = self.lock().by_number.clone();
         // Place 0 is a null, for rows that an outer join made.
         let mut sources = vec![new_null_array(data_type, 1)];
         let mut places: BTreeMap<u32, usize> = BTreeMap::new();
@@ -182,7 +190,8 @@ impl Carried {
             let place = match places.get(&array) {
                 Some(place) => *place,
                 None => {
-                    let source = arrays.get(&array).filter(|source| source.data_type() == data_type);
+                    let source = kept.get(&array).map(|kept| &kept.array);
+                    let source = source.filter(|source| source.data_type() == data_type);
                     sources.push(source.cloned().ok_or_else(|| {
                         Error::bug(format!("number {number} is of no column of type {data_type}"))
                     })?);
@@ -200,24 +209,51 @@ impl Carried {
 
     /// Lets the columns of `batches` go: nothing of them will come out any more.
     pub fn release(&self, batches: &[RecordBatch]) {
-        let columns: Vec<&ArrayRef> = batches
-            .iter()
-            .flat_map(RecordBatch::columns)
-            .filter(|column| is_carried(column.data_type()))
-            .collect();
-        if !columns.is_empty() {
-            let is_kept = |_: &u32, array: &mut ArrayRef| !columns.iter().any(|one| Arc::ptr_eq(one, array));
-            self.lock().by_number.retain(is_kept);
+        let mut arrays = self.lock();
+        for column in batches.iter().flat_map(RecordBatch::columns) {
+            if is_carried(column.data_type()) {
+                arrays.release(column);
+            }
         }
     }
 
     /// Lets everything go.
     pub fn clear(&self) {
-        self.lock().by_number.clear();
+        let mut arrays = self.lock();
+        arrays.by_number.clear();
+        arrays.by_address.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Arrays> {
         // Nothing panics while the lock is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Arrays {
+    fn keep(&mut self, array: &ArrayRef) -> Result<u32> {
+        if let Some(&number) = self.by_address.get(&address(array))
+            && let Some(kept) = self.by_number.get_mut(&number)
+        {
+            kept.times += 1;
+            return Ok(number);
+        }
+        let number = self.next;
+        self.next = number
+            .checked_add(1)
+            .ok_or_else(|| Error::unsupported("more batches of one input than 32 bits count"))?;
+        self.by_address.insert(address(array), number);
+        self.by_number.insert(number, Kept { array: array.clone(), times: 1 });
+        Ok(number)
+    }
+
+    fn release(&mut self, array: &ArrayRef) {
+        let Some(&number) = self.by_address.get(&address(array)) else { return };
+        let Some(kept) = self.by_number.get_mut(&number) else { return };
+        kept.times -= 1;
+        if kept.times == 0 {
+            self.by_number.remove(&number);
+            self.by_address.remove(&address(array));
+        }
     }
 }

@@ -370,6 +370,14 @@ fn columns_that_devices_do_not_take_are_carried() {
 }
 
 #[test]
+fn a_batch_that_comes_again_is_carried_again() {
+    let batch = nested(104, 3_000);
+    let pair = Pair::over(&vec![batch; 9], false, "the same batch, seed 104".into());
+    pair.check("SELECT id + 1, numbers, whole FROM t WHERE id % 5 < 3", 0.0);
+    pair.check("SELECT id, words, wide FROM t ORDER BY k, id", 0.0);
+}
+
+#[test]
 fn what_reads_a_carried_column_stays_on_the_cpu_and_says_so() {
     let pair = Pair::over(&[nested(99, 40)], false, "nested".into());
     for (sql, column) in [
