@@ -14,6 +14,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use crate::column::Storage;
 use crate::error::{Error, Result};
+use crate::program::{Expr, Op};
 
 /// Whether values of a type stay on the host while others are on a device.
 pub fn is_carried(data_type: &DataType) -> bool {
@@ -34,6 +35,81 @@ pub fn with_numbers(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
+/// A field of a struct column, which goes to a device as a column of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StructField {
+    /// The struct, by its place in the schema.
+    pub column: usize,
+    /// The names on the way to the field.
+    pub path: Vec<String>,
+    pub field: Field,
+}
+
+impl StructField {
+    /// Returns the fields of all structs of `schema`, of types that devices take.
+    pub fn all(schema: &Schema) -> Vec<StructField> {
+        let mut found = vec![];
+        for (column, field) in schema.fields().iter().enumerate() {
+            collect_fields(column, field, &mut vec![], false, &mut found);
+        }
+        found
+    }
+
+    /// Answers the field's values. As DataFusion has it, the nulls of the structs around them do not hide them.
+    ///
+    /// # Errors
+    /// `bug` where `array` has no such field.
+    pub fn of(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        self.path.iter().try_fold(array.clone(), |array, name| {
+            let field = array.as_struct_opt().and_then(|array| array.column_by_name(name)).cloned();
+            field.ok_or_else(|| Error::bug(format!("a struct without its field '{name}'")))
+        })
+    }
+}
+
+fn collect_fields(
+    column: usize,
+    field: &Field,
+    path: &mut Vec<String>,
+    nullable: bool,
+    found: &mut Vec<StructField>,
+) {
+    let nullable = nullable || field.is_nullable();
+    match field.data_type() {
+        DataType::Struct(fields) => {
+            for inner in fields {
+                path.push(inner.name().clone());
+                collect_fields(column, inner, path, nullable, found);
+                path.pop();
+            }
+        }
+        data_type if !path.is_empty() && Storage::of(data_type).is_some() => {
+            let field = Field::new(path.join("."), data_type.clone(), nullable);
+            found.push(StructField { column, path: path.clone(), field });
+        }
+        _ => {}
+    }
+}
+
+/// Returns the schema of what devices see of rows of `schema`: numbers for columns that are carried, and then
+/// [`StructField::all`].
+pub fn with_fields(schema: &Schema) -> SchemaRef {
+    let mut fields: Vec<Arc<Field>> = with_numbers(schema).fields().iter().cloned().collect();
+    fields.extend(StructField::all(schema).into_iter().map(|field| Arc::new(field.field)));
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// Answers the column that stands for `expr` where that is a field of a struct of `schema`, as [`with_fields`] has it.
+pub fn column_of_field(schema: &Schema, expr: &Expr) -> Option<Expr> {
+    let (Op::Field(path), [Expr { op: Op::Column(column), .. }]) = (&expr.op, expr.args.as_slice()) else {
+        return None;
+    };
+    let place = StructField::all(schema).iter().position(|field| {
+        field.column == *column && field.path == *path && field.field.data_type() == &expr.data_type
+    })?;
+    Some(Expr::column(schema.fields().len() + place, expr.data_type.clone(), true))
+}
+
 /// The values of one execution that are on the host meanwhile. Clones share them.
 ///
 /// # Memory
@@ -45,7 +121,20 @@ pub struct Carried(Arc<Mutex<Arrays>>);
 #[derive(Debug, Default)]
 struct Arrays {
     next: u32,
-    by_number: BTreeMap<u32, ArrayRef>,
+    by_number: BTreeMap<u32, Kept>,
+    /// The number of an array, by its address: one that comes again has the same.
+    by_address: BTreeMap<usize, u32>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    array: ArrayRef,
+    /// How often it came and was not released.
+    times: usize,
+}
+
+fn address(array: &ArrayRef) -> usize {
+    Arc::as_ptr(array) as *const () as usize
 }
 
 impl Carried {
@@ -56,12 +145,7 @@ impl Carried {
     pub fn numbers(&self, array: &ArrayRef) -> Result<ArrayRef> {
         let rows = u32::try_from(array.len())
             .map_err(|_| Error::unsupported(format!("a batch of {} rows", array.len())))?;
-        let mut arrays = self.lock();
-        let number = arrays.next;
-        arrays.next = number
-            .checked_add(1)
-            .ok_or_else(|| Error::unsupported("more batches of one input than 32 bits count"))?;
-        arrays.by_number.insert(number, array.clone());
+        let number = self.lock().keep(array)?;
         let first = u64::from(number) << 32;
         let numbers = (0..rows).map(|row| first | u64::from(row)).collect::<Vec<_>>();
         Ok(Arc::new(UInt64Array::new(numbers.into(), array.logical_nulls())))
@@ -92,7 +176,7 @@ impl Carried {
     /// # Errors
     /// `bug` where a number is of no array.
     pub fn values(&self, numbers: &UInt64Array, data_type: &DataType) -> Result<ArrayRef> {
-        let arrays = self.lock().by_number.clone();
+        let kept = self.lock().by_number.clone();
         // Place 0 is a null, for rows that an outer join made.
         let mut sources = vec![new_null_array(data_type, 1)];
         let mut places: BTreeMap<u32, usize> = BTreeMap::new();
@@ -106,7 +190,8 @@ impl Carried {
             let place = match places.get(&array) {
                 Some(place) => *place,
                 None => {
-                    let source = arrays.get(&array).filter(|source| source.data_type() == data_type);
+                    let source = kept.get(&array).map(|kept| &kept.array);
+                    let source = source.filter(|source| source.data_type() == data_type);
                     sources.push(source.cloned().ok_or_else(|| {
                         Error::bug(format!("number {number} is of no column of type {data_type}"))
                     })?);
@@ -124,24 +209,51 @@ impl Carried {
 
     /// Lets the columns of `batches` go: nothing of them will come out any more.
     pub fn release(&self, batches: &[RecordBatch]) {
-        let columns: Vec<&ArrayRef> = batches
-            .iter()
-            .flat_map(RecordBatch::columns)
-            .filter(|column| is_carried(column.data_type()))
-            .collect();
-        if !columns.is_empty() {
-            let is_kept = |_: &u32, array: &mut ArrayRef| !columns.iter().any(|one| Arc::ptr_eq(one, array));
-            self.lock().by_number.retain(is_kept);
+        let mut arrays = self.lock();
+        for column in batches.iter().flat_map(RecordBatch::columns) {
+            if is_carried(column.data_type()) {
+                arrays.release(column);
+            }
         }
     }
 
     /// Lets everything go.
     pub fn clear(&self) {
-        self.lock().by_number.clear();
+        let mut arrays = self.lock();
+        arrays.by_number.clear();
+        arrays.by_address.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Arrays> {
         // Nothing panics while the lock is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Arrays {
+    fn keep(&mut self, array: &ArrayRef) -> Result<u32> {
+        if let Some(&number) = self.by_address.get(&address(array))
+            && let Some(kept) = self.by_number.get_mut(&number)
+        {
+            kept.times += 1;
+            return Ok(number);
+        }
+        let number = self.next;
+        self.next = number
+            .checked_add(1)
+            .ok_or_else(|| Error::unsupported("more batches of one input than 32 bits count"))?;
+        self.by_address.insert(address(array), number);
+        self.by_number.insert(number, Kept { array: array.clone(), times: 1 });
+        Ok(number)
+    }
+
+    fn release(&mut self, array: &ArrayRef) {
+        let Some(&number) = self.by_address.get(&address(array)) else { return };
+        let Some(kept) = self.by_number.get_mut(&number) else { return };
+        kept.times -= 1;
+        if kept.times == 0 {
+            self.by_number.remove(&number);
+            self.by_address.remove(&address(array));
+        }
     }
 }

@@ -13,6 +13,7 @@
 //! | `IN` over constants | [`Op::InList`]; over expressions: unsupported |
 //! | `LIKE` with a constant pattern | [`Op::Like`]; with another [`Function::Like`], `ILIKE`: unsupported |
 //! | `degrees`, `radians` | a product; `iszero`: a comparison; `nanvl`: a `CASE`; `bit_length`: bytes times 8 |
+//! | fields of structs | [`Op::Field`], which becomes a column of the leaf that the struct comes from |
 //! | regular expressions | [`Function::RegexpLike`] and [`Function::RegexpReplace`] of a constant pattern, flags in it |
 //! | `regexp_match(…) IS [NOT] NULL` | whether there is a match; other uses, which make lists: unsupported |
 //! | `round` of a decimal to a constant count of digits | a cast to the scale that DataFusion gives the result |
@@ -362,6 +363,7 @@ const FUNCTIONS: &[(&str, Builder)] = &[
     ("floor", |call| call.to(Function::Floor)),
     ("from_unixtime", to_timestamp_unit),
     ("gcd", |call| call.to(Function::Gcd)),
+    ("get_field", get_field),
     ("greatest", |call| call.to(Function::Greatest)),
     ("initcap", |call| call.to(Function::InitCap)),
     ("isnan", |call| call.to(Function::IsNan)),
@@ -585,6 +587,21 @@ fn constant_of_types(call: &Call) -> Result<Expr> {
             .ok_or_else(|| unsupported(call.expr, format_args!("constants of type {}", call.data_type))),
         _ => call.refuse("what is no constant"),
     }
+}
+
+/// A field of a column that is a struct.
+fn get_field(call: &Call) -> Result<Expr> {
+    let [base, names @ ..] = call.args else { return call.refuse("fields of nothing") };
+    let base = call.translator.expr(base)?;
+    if !matches!(base.op, Op::Column(_)) || !matches!(base.data_type, DataType::Struct(_)) {
+        return call.refuse(format_args!("fields of {}", base.data_type));
+    }
+    let name = |name: &Arc<dyn PhysicalExpr>| match call.translator.constant(call.expr, name)? {
+        Literal::Bytes(name) => Ok(String::from_utf8_lossy(&name).into_owned()),
+        _ => call.refuse("a field without a name"),
+    };
+    let path = names.iter().map(name).collect::<Result<_>>()?;
+    Ok(Expr::new(Op::Field(path), vec![base], call.data_type.clone()))
 }
 
 fn cast(arg: Expr, to: DataType) -> Expr {

@@ -148,7 +148,8 @@ impl Gather {
         let mut input = InTurn::new(streams);
         while let Some(batch) = input.next().await {
             let batch = batch?;
-            bytes += self.leaf.read.iter().map(|&index| host_bytes(batch.column(index))).sum::<usize>();
+            let columns = self.leaf.read.iter().filter(|&&index| index < batch.num_columns());
+            bytes += columns.map(|&index| host_bytes(batch.column(index))).sum::<usize>();
             batches.push(batch);
             if bytes >= self.chunk_bytes {
                 if self.forward(std::mem::take(&mut batches)).await.is_err() {
@@ -197,9 +198,14 @@ fn pieces(batches: &[RecordBatch]) -> usize {
 }
 
 fn narrow(batch: &RecordBatch, leaf: &LeafPlan, carried: &Carried) -> Result<RecordBatch> {
-    let column = |&index: &usize| match batch.column(index) {
-        column if is_carried(column.data_type()) => carried.numbers(column),
-        column => Ok(column.clone()),
+    let column = |&index: &usize| match batch.columns().get(index) {
+        Some(column) if is_carried(column.data_type()) => carried.numbers(column),
+        Some(column) => Ok(column.clone()),
+        None => {
+            let field = leaf.fields.get(index - batch.num_columns());
+            let field = field.ok_or_else(|| Error::bug(format!("a leaf without column {index}")))?;
+            field.of(batch.column(field.column))
+        }
     };
     let columns = leaf.read.iter().map(column).collect::<Result<_>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));

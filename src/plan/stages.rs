@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::JoinType;
 
-use super::carried::{is_carried, with_numbers};
+use super::carried::{StructField, column_of_field, is_carried, with_fields, with_numbers};
 use super::join::Join;
 use super::tree::{Operator, SortExpr, Tree};
 use super::unnest::UnnestStage;
@@ -43,6 +43,8 @@ pub struct DevicePlan {
 pub struct LeafPlan {
     /// The columns that are read, ascending.
     pub read: Vec<usize>,
+    /// The fields of structs, which are columns behind the leaf's own.
+    pub fields: Vec<StructField>,
     /// Their schema, with numbers for those that stay on the host.
     pub input: SchemaRef,
 }
@@ -113,9 +115,13 @@ impl DevicePlan {
 pub fn compile(tree: &Tree) -> Result<DevicePlan> {
     let leaves = tree.leaves();
     let mut stages = Stages {
+        schemas: leaves.iter().map(|leaf| leaf.plan.schema()).collect(),
         leaves: leaves
             .iter()
-            .map(|leaf| LeafPlan { read: vec![], input: with_numbers(&leaf.plan.schema()) })
+            .map(|leaf| {
+                let schema = leaf.plan.schema();
+                LeafPlan { read: vec![], fields: StructField::all(&schema), input: with_fields(&schema) }
+            })
             .collect(),
         next_leaf: 0,
         stages: vec![],
@@ -180,6 +186,8 @@ pub(super) struct Lying {
 }
 
 pub(super) struct Stages {
+    /// What the host makes, by leaf.
+    schemas: Vec<SchemaRef>,
     leaves: Vec<LeafPlan>,
     next_leaf: usize,
     stages: Vec<Stage>,
@@ -191,7 +199,10 @@ impl Stages {
             Tree::Leaf(leaf) => {
                 let number = self.next_leaf;
                 self.next_leaf += 1;
-                return Ok(Open::over(vec![Source::Leaf(number)], with_numbers(&leaf.plan.schema())));
+                let schema = leaf.plan.schema();
+                let mut open = Open::over(vec![Source::Leaf(number)], with_fields(&schema));
+                open.builder = open.builder.project(&columns_of(&with_numbers(&schema), 0));
+                return Ok(open);
             }
             Tree::Node(node) => node,
         };
@@ -304,7 +315,8 @@ impl Stages {
             read = (0..fields.len()).collect();
         }
         let is_ready = step.is_sorted && input.keeps_order();
-        if !is_ready && !(spec.partition.is_empty() && spec.order.is_empty()) {
+        let has_keys = !spec.partition.is_empty() || !spec.order.is_empty();
+        if has_keys && !is_ready {
             // Sorted partitions were merged in turn, or never were sorted: they have to be sorted anew.
             let by_partition =
                 spec.partition.iter().map(|&column| SortKey { column, descending: false, nulls_first: true });
@@ -511,6 +523,11 @@ impl Stages {
         pipeline: Pipeline,
         tables: Vec<usize>,
     ) -> Result<Source> {
+        let pipeline = match sources.as_slice() {
+            // The fields of structs that the host makes are columns of its own.
+            [Source::Leaf(number)] => pipeline.replace(&|expr| column_of_field(&self.schemas[*number], expr)),
+            _ => pipeline,
+        };
         let (narrow, read) = pipeline.narrow();
         let compiled = Arc::new(program::compile(&narrow)?);
         self.push(sources, read, StageWork::Pipeline { compiled, tables })

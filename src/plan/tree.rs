@@ -16,7 +16,7 @@ use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 
 use super::aggregate::{Aggregation, Call, Method, translate_aggregate};
-use super::carried::{is_carried, with_numbers};
+use super::carried::{column_of_field, is_carried, with_fields};
 use super::cost::{Estimate, StepSize, Work};
 use super::device_exec::rebase;
 use super::exact_sum;
@@ -144,12 +144,13 @@ impl Operator {
 
 /// Finds out whether the device can do `expr`. Of a column that stays on the host it knows which values are null.
 fn check(input: &SchemaRef, expr: &Expr) -> Result<()> {
+    let expr = &expr.replace(&|expr| column_of_field(input, expr));
     match carried_read(expr) {
         Some(Expr { op: Op::Column(index), data_type, .. }) => {
             let name = input.fields().get(*index).map_or("", |field| field.name());
             Err(Error::unsupported(format!("column '{name}': no device form of type {data_type}")))
         }
-        _ => program::check(&with_numbers(input), expr),
+        _ => program::check(&with_fields(input), expr),
     }
 }
 

@@ -41,6 +41,9 @@ pub enum Op {
     /// `when₀, then₀, when₁, then₁, …[, else]`: the first branch whose condition is true and not null.
     /// Branches that are not taken are not evaluated.
     Case { has_else: bool },
+    /// The field of a struct, by the names on the way to it. The plan puts a column in its place, which the host fills
+    /// where it uploads the rows.
+    Field(Vec<String>),
     /// The first operand that is not null.
     Coalesce,
     /// Null where the two operands are equal, else the first.
@@ -333,6 +336,14 @@ impl Expr {
         Expr { op: self.op.clone(), args, data_type: self.data_type.clone(), nullable: self.nullable }
     }
 
+    /// Replaces what `replace` answers something for, from the top down.
+    pub fn replace(&self, replace: &impl Fn(&Expr) -> Option<Expr>) -> Expr {
+        replace(self).unwrap_or_else(|| {
+            let args = self.args.iter().map(|arg| arg.replace(replace)).collect();
+            Expr { op: self.op.clone(), args, data_type: self.data_type.clone(), nullable: self.nullable }
+        })
+    }
+
     /// Calls `visit` on this expression and all below it.
     pub fn walk(&self, visit: &mut impl FnMut(&Expr)) {
         visit(self);
@@ -360,6 +371,7 @@ impl fmt::Display for Expr {
             Op::IsNull => write!(f, "{} IS NULL", self.args[0]),
             Op::IsNotNull => write!(f, "{} IS NOT NULL", self.args[0]),
             Op::Case { .. } => list(f, "CASE"),
+            Op::Field(path) => write!(f, "{}.{}", self.args[0], path.join(".")),
             Op::Coalesce => list(f, "coalesce"),
             Op::NullIf => list(f, "nullif"),
             Op::Cast { safe } => {

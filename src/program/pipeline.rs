@@ -343,6 +343,13 @@ impl Pipeline {
         (pipeline, read)
     }
 
+    /// Replaces what `replace` answers something for, in every expression.
+    pub fn replace(&self, replace: &impl Fn(&Expr) -> Option<Expr>) -> Pipeline {
+        let steps = self.steps.iter().map(|step| step.map(&|expr| expr.replace(replace))).collect();
+        let sink = self.sink.map(&|expr| expr.replace(replace));
+        Pipeline { input: self.input.clone(), steps, sink }
+    }
+
     /// Replaces each column reference by `columns[index]`, in every expression.
     pub fn substitute(&self, columns: &[Expr]) -> Pipeline {
         let steps = self.steps.iter().map(|step| step.map(&|expr| expr.substitute(columns))).collect();

@@ -312,7 +312,12 @@ fn nested(seed: u64, rows: usize) -> RecordBatch {
         Arc::new(Field::new("b", words.data_type().clone(), true)),
     ];
     let nulls = (0..rows).map(|_| rng.below(7) > 0).collect::<Vec<_>>();
-    let whole = StructArray::new(parts.into(), vec![key.clone(), words.clone()], Some(nulls.into()));
+    let text = cast(&id, &DataType::Utf8).expect("integers have a text");
+    let inner = vec![Arc::new(Field::new("d", DataType::Utf8, false))];
+    let inner = StructArray::new(inner.into(), vec![text], None);
+    let parts = [parts, vec![Arc::new(Field::new("c", inner.data_type().clone(), false))]].concat();
+    let children = vec![key.clone(), words.clone(), Arc::new(inner) as ArrayRef];
+    let whole = StructArray::new(parts.into(), children, Some(nulls.into()));
     let wide = cast(&id, &DataType::Decimal256(50, 3)).expect("integers are decimals");
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("id", id),
@@ -365,6 +370,14 @@ fn columns_that_devices_do_not_take_are_carried() {
 }
 
 #[test]
+fn a_batch_that_comes_again_is_carried_again() {
+    let batch = nested(104, 3_000);
+    let pair = Pair::over(&vec![batch; 9], false, "the same batch, seed 104".into());
+    pair.check("SELECT id + 1, numbers, whole FROM t WHERE id % 5 < 3", 0.0);
+    pair.check("SELECT id, words, wide FROM t ORDER BY k, id", 0.0);
+}
+
+#[test]
 fn what_reads_a_carried_column_stays_on_the_cpu_and_says_so() {
     let pair = Pair::over(&[nested(99, 40)], false, "nested".into());
     for (sql, column) in [
@@ -376,6 +389,34 @@ fn what_reads_a_carried_column_stays_on_the_cpu_and_says_so() {
     ] {
         let error = pair.error(sql);
         assert!(error.contains("would run on the CPU") && error.contains(column), "{sql}: {error}");
+    }
+}
+
+#[test]
+fn fields_of_structs_are_columns() {
+    for lazy in [false, true] {
+        let batch = nested(102, 700);
+        let pair = Pair::over(
+            &[batch.slice(0, 301), batch.slice(301, 399)],
+            lazy,
+            format!("fields, seed 102, lazy {lazy}"),
+        );
+        add(&pair, "u", &[nested(103, 130)]);
+        for sql in [
+            "SELECT whole['a'] AS a, id FROM t",
+            "SELECT whole['c']['d'] || '!' AS d, whole, numbers FROM t WHERE whole['a'] % 3 = 1",
+            "SELECT id FROM t ORDER BY whole['a'] DESC, id LIMIT 50",
+            "SELECT whole['a'] + 1, upper(whole['c']['d']) FROM t WHERE whole IS NOT NULL",
+        ] {
+            pair.check(sql, 0.0);
+        }
+        for sql in [
+            "SELECT whole['a'], count(*), min(whole['c']['d']) FROM t GROUP BY whole['a']",
+            "SELECT t.id, u.id, u.whole FROM t JOIN u ON t.whole['a'] = u.k AND u.id < 40",
+            "SELECT t.id, u.id FROM t JOIN u ON t.whole['c']['d'] = u.whole['c']['d']",
+        ] {
+            check_rows(&pair, sql);
+        }
     }
 }
 

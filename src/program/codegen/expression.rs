@@ -54,6 +54,9 @@ impl Emitter {
                 Ok(Value { code: format!("({negate}{})", arg.ok()), ok: None, kind: Kind::Bool, bound: 1 })
             }
             Op::Case { has_else } => self.case(expr, *has_else),
+            Op::Field(_) => Err(Error::unsupported(format!(
+                "{expr}: no device form of fields behind a join, sort or group"
+            ))),
             Op::Coalesce => self.coalesce(expr),
             Op::NullIf => {
                 let left = self.value(&expr.args[0])?;
