@@ -21,6 +21,7 @@ use swath::program::{Aggregate, AggregateFunction, Expr, Phase, Pipeline};
 
 use crate::generated::Rng;
 use crate::operators;
+use crate::program::swath_on_simulator;
 use crate::simulator::{kernel_folder, mode, use_device};
 
 /// The float columns of the table, each with what is hard in its own way.
@@ -470,4 +471,19 @@ async fn the_option_is_set_and_shown() {
     assert!(!fast.contains("exact_"), "{fast}");
     let error = context.sql("SET swath.float_sums = roughly").await.expect_err("it must fail").to_string();
     assert!(error.contains("use one of: fast, exact"), "{error}");
+}
+
+#[test]
+fn the_bench_finds_the_same_bits_in_both_places() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let arguments = ["bench", "float-sums", "--rows", "2e3", "--iterations", "1"];
+    let text = swath_on_simulator(folder.path(), arguments).succeeded();
+    assert!(text.contains("SIMULATED"), "{text}");
+    for place in ["host", "device"] {
+        let lines: Vec<&str> =
+            text.lines().filter(|line| line.split_whitespace().any(|word| word == place)).collect();
+        assert!(lines.len() >= 5, "{text}");
+        // What took no real time has no ratio.
+        assert!(place == "host" || lines.iter().all(|line| !line.ends_with('x')), "{text}");
+    }
 }

@@ -95,12 +95,8 @@ impl GroupsAccumulator for ExactGroups {
             let counts_row = values.is_valid(row) && is_kept(opt_filter, row);
             counts.push(u64::from(counts_row));
             if counts_row {
-                // A sum of its own, so that each state is no wider than its value.
-                let mut sum = ExactSums::default();
-                sum.resize(1);
-                sum.add(0, value);
                 bytes.clear();
-                sum.state(0, &mut bytes);
+                ExactSums::state_of(value, &mut bytes);
                 state.append_value(&bytes);
             } else {
                 state.append_null();

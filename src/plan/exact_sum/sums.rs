@@ -199,6 +199,20 @@ impl ExactSums {
         bytes.extend(words[begin..end].iter().flat_map(|word| word.to_le_bytes()));
     }
 
+    /// Puts the state of one value into `bytes`: many rows become states where few groups repeat.
+    pub fn state_of(value: f64, bytes: &mut Vec<u8>) {
+        let special = special_of(value);
+        if special != 0 || value == 0.0 {
+            bytes.extend([special, 0]);
+            return;
+        }
+        let Addend { word, low, high, negative } = Addend::of(value);
+        let magnitude = (u128::from(high) << 64 | u128::from(low)) as i128;
+        let number = if negative { -magnitude } else { magnitude };
+        bytes.extend([0, word as u8]);
+        bytes.extend(number.to_le_bytes());
+    }
+
     /// Answers the double nearest to the sum, of two as near the even one. Zero is `0.0`, never `-0.0`.
     pub fn value(&self, group: usize) -> f64 {
         let infinities = special::POSITIVE_INFINITY | special::NEGATIVE_INFINITY;
