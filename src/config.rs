@@ -94,7 +94,7 @@ pub struct Config {
     /// Where compiled kernels are kept; `None` takes the user's cache folder.
     pub cache_dir: Option<PathBuf>,
     /// The file with the cost constants of this machine, as `swath calibrate` writes it; `None` takes the user's, where
-    /// there is one.
+    /// there is one and it can be used.
     pub cost_file: Option<PathBuf>,
     /// CPU partitions of a plan; `None` takes the number of cores.
     pub target_partitions: Option<usize>,

@@ -48,7 +48,7 @@ impl Engine {
     /// Finds the devices and starts a worker for the first. Without a driver it starts nothing and costs nothing.
     ///
     /// # Errors
-    /// A file of cost constants that the configuration names and that cannot be used. A device that cannot be used is an
+    /// A file of cost constants that the configuration names and that is missing or cannot be used. A device that cannot be used is an
     /// [absence](Engine::absence), and everything runs on the CPU.
     pub fn start(config: &Config) -> Result<Arc<Engine>> {
         let (workers, absence) = match start_workers(config) {
@@ -58,8 +58,11 @@ impl Engine {
         let device = workers.first().map(|worker| worker.info().name.as_str());
         let path = config.cost_file.clone().or_else(CostFile::default_path);
         let costs = Costs::find(path.as_deref(), device, device::cpu_cores());
-        if let (true, Some(_), Some(note)) = (costs.damaged, &config.cost_file, costs.notes.first()) {
-            return Err(Error::user(note.clone()));
+        // What was asked for by name must be there and whole.
+        if let Some(path) = &config.cost_file
+            && CostFile::load(path)?.is_none()
+        {
+            return Err(Error::user(format!("there is no file '{}' of cost constants", path.display())));
         }
         let kernels = Mutex::default();
         Ok(Arc::new(Engine { config: config.clone(), workers, absence, costs, kernels }))

@@ -46,6 +46,8 @@ fn a_damaged_file_is_told_and_not_used() {
     // One that was asked for is an error.
     let error = run(&["sql", "SELECT 1", "--cost-file", "costs.json"]).failed();
     assert_names(&error, &["costs.json", "swath calibrate"]);
+    let error = run(&["sql", "SELECT 1", "--cost-file", "nowhere.json"]).failed();
+    assert_names(&error, &["there is no file", "nowhere.json"]);
     // The user's own costs a warning.
     let users = folder.path().join("cache").join("swath");
     fs::create_dir_all(&users).expect("a folder");
@@ -54,6 +56,33 @@ fn a_damaged_file_is_told_and_not_used() {
     assert_names(&warned.stderr, &["warning: ", "costs.json", "swath calibrate"]);
     assert_eq!(warned.succeeded(), "one\n1\n");
     assert_names(&run(&["doctor"]).succeeded(), &["host: defaults", "costs.json", "no cost constants"]);
+}
+
+#[test]
+fn explain_shows_costs_with_and_without_a_device() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("t.csv"), "k,v\na,1\nb,2\na,3\n").expect("writes");
+    let query = "SELECT k, sum(v) AS s FROM t WHERE v > 1 GROUP BY k";
+    let arguments = ["explain", query, "--table", "t=t.csv"];
+    let with = |placement| arguments.into_iter().chain(["--placement", placement]);
+    for placement in ["auto", "host"] {
+        let text = swath_on_simulator(folder.path(), with(placement)).succeeded();
+        assert_names(
+            &text,
+            &["FilterExec", "(device ", ", host ", "costs:  host: defaults; device: defaults"],
+        );
+    }
+    // On the device, of each operator.
+    let text = swath_on_simulator(folder.path(), with("device")).succeeded();
+    assert_names(&text, &["DeviceExec", "(kernels ", "swath.placement = device"]);
+    let mut explain = command(folder.path(), with("auto"));
+    explain.env("SWATH_DRIVER", folder.path().join("none.so")).env("XDG_CACHE_HOME", folder.path());
+    let text = Ran::of(explain.output().expect("the program starts")).succeeded();
+    assert_names(
+        &text,
+        &["device: none", "device: none (swath calibrate", "(host ", "; there is no device)"],
+    );
+    assert!(!text.contains("(device "), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
