@@ -36,7 +36,8 @@ pub enum FloatSums {
     /// As the CPU or the device does it sooner: the last bits may differ between them, and on the CPU from run to run.
     #[default]
     Fast,
-    /// `sum` and `avg` round once, from the exact sum: the same bits wherever and however they run.
+    /// A sum is the exact sum, rounded once, and an average that, divided by the count: the same bits wherever and however
+    /// they run.
     Exact,
 }
 

@@ -7,6 +7,7 @@ pub mod compare;
 pub mod digest;
 pub mod draw;
 pub mod generate;
+pub mod placement;
 pub mod question;
 pub mod reference;
 pub mod run;

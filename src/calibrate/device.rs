@@ -35,7 +35,7 @@ pub fn steps() -> u64 {
 }
 
 /// Measures the first device over tables of `rows` rows in its memory; what is not measured stays as in `old`, as does
-/// what took no time, which is so of kernels and copies on a simulated device.
+/// what took no time. Of a simulated device the constants say nothing.
 ///
 /// # Errors
 /// Without a device; where the tables do not fit in its memory; a query that fails or falls back.
@@ -94,15 +94,17 @@ pub async fn measure(old: &DeviceCosts, rows: u64, bar: &ProgressBar) -> Result<
         bytes_per_s: rate(0),
         nodes_per_s: rate(1),
         groups_per_s: rate(2),
-        scatters_per_s: rate(3),
-        sort_keys_per_s: rate(4),
-        window_values_per_s: rate(5),
+        group_misses_per_s: rate(3),
+        joins_per_s: rate(4),
+        join_misses_per_s: rate(5),
+        sort_keys_per_s: rate(6),
+        window_values_per_s: rate(7),
         task_s: measured(task_s, old.task_s),
         launch_s: measured(launch_s, old.launch_s),
         compile_s: measured(compile_s / stages, old.compile_s),
     };
     let observation = |(what, sample): (&&'static str, &Sample)| Observation {
-        what: *what,
+        what,
         measured_s: sample.seconds,
         fitted_s: sample.predicted(&found),
     };

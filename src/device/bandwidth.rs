@@ -66,7 +66,7 @@ pub fn copy_bandwidth(ordinal: usize, copies: usize) -> Result<CopyBandwidth> {
 /// Bytes of a copy over the bus: large enough for its full speed.
 const TRANSFER_BYTES: usize = 256 << 20;
 
-/// What copying between pinned host memory and a device measured; 0 where no time passed, as on a simulated device.
+/// What copying between pinned host memory and a device measured; 0 where no time passed.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct TransferBandwidth {
     pub up_bytes_per_second: f64,

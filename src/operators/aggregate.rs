@@ -414,5 +414,5 @@ fn emit(task: &mut Task<'_>, program: &mut Program, table: &Table, rows: u64) ->
     if !compiled.sites.is_empty() {
         control.read(task, &compiled.sites)?;
     }
-    outputs.finish(task, compiled.pipeline.output(), table.groups)
+    outputs.finish(task, compiled.pipeline.output(), table.groups, |_| None)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::join::{JoinTable, Tables};
 use super::prefix_sum::{Summand, prefix_sum};
-use crate::column::{DeviceChunk, DeviceColumn, Storage};
+use crate::column::{DeviceChunk, DeviceColumn, DeviceDictionary, Storage};
 use crate::device::{DeviceBuffer, KernelSource};
 use crate::error::{Error, Result};
 pub(super) use crate::program::codegen::BLOCK;
@@ -277,6 +277,11 @@ impl Program {
             }
         }
         Ok(marks)
+    }
+
+    /// The dictionary of column `number` of the pipeline.
+    pub fn dictionary(&self, number: usize, input: &Input) -> Option<Arc<DeviceDictionary>> {
+        self.column(number, Some(input)).ok().flatten()?.dictionary.clone()
     }
 
     /// The device column behind column `number` of the pipeline; none where there is no input.

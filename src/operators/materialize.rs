@@ -78,7 +78,8 @@ fn run_range(
         text_bytes = text.bytes_missing(task)?.unwrap_or(text.bytes());
         text.undo(task, program, Some(input))?;
     };
-    let chunk = outputs.finish(task, compiled.pipeline.output(), kept);
+    let dictionaries = |column| program.dictionary(column, input);
+    let chunk = outputs.finish(task, compiled.pipeline.output(), kept, dictionaries);
     // References point into it until the strings are gathered.
     drop(text);
     chunk

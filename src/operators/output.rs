@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::new_empty_array;
+use arrow::datatypes::{DataType, SchemaRef};
 
-use crate::column::{DeviceChunk, DeviceColumn, Storage};
+use crate::column::{DeviceChunk, DeviceColumn, DeviceDictionary, Storage};
 use crate::device::DeviceBuffer;
 use crate::error::{Error, Result};
 use crate::program::{OutputColumn, Param, output_column};
@@ -55,7 +56,14 @@ impl Outputs {
     }
 
     /// Makes a chunk of the first `rows` rows; strings are gathered from where the references point.
-    pub fn finish(self, task: &mut Task<'_>, schema: &SchemaRef, rows: usize) -> Result<DeviceChunk> {
+    /// `dictionaries` answers the dictionary of a column of the pipeline.
+    pub fn finish(
+        self,
+        task: &mut Task<'_>,
+        schema: &SchemaRef,
+        rows: usize,
+        dictionaries: impl Fn(usize) -> Option<Arc<DeviceDictionary>>,
+    ) -> Result<DeviceChunk> {
         let mut columns = vec![];
         for (output, field) in self.0.into_iter().zip(schema.fields()) {
             let data_type = field.data_type().clone();
@@ -65,7 +73,11 @@ impl Outputs {
                     let (offsets, bytes) = gather_strings(task, rows, &values)?;
                     DeviceColumn::bytes(data_type, rows, offsets, bytes, validity)?
                 }
-                Storage::Dictionary { .. } => return Err(Error::bug("a kernel writes dictionaries out")),
+                Storage::Dictionary { key_bytes } => {
+                    let dictionary = column.dictionary.and_then(&dictionaries);
+                    let dictionary = dictionary.ok_or_else(|| Error::bug("keys without a dictionary"))?;
+                    DeviceColumn::dictionary(data_type, key_bytes, rows, values, dictionary, validity)?
+                }
                 storage => DeviceColumn::fixed(data_type, storage, rows, values, validity)?,
             }));
         }
@@ -75,10 +87,21 @@ impl Outputs {
 
 /// Makes a chunk of no rows, as kernels write columns of `schema`.
 pub fn empty(task: &mut Task<'_>, schema: &SchemaRef) -> Result<DeviceChunk> {
-    let columns = schema.fields().iter().map(|field| {
-        output_column(field.data_type(), field.is_nullable())
-            .ok_or_else(|| Error::unsupported(format!("a column of type {}", field.data_type())))
+    let columns = schema.fields().iter().enumerate().map(|(index, field)| {
+        let column = match Storage::of(field.data_type()) {
+            Some(storage @ Storage::Dictionary { .. }) => {
+                Some(OutputColumn { storage, nullable: field.is_nullable(), dictionary: Some(index) })
+            }
+            _ => output_column(field.data_type(), field.is_nullable()),
+        };
+        column.ok_or_else(|| Error::unsupported(format!("a column of type {}", field.data_type())))
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;
-    Outputs::alloc(task, &columns, 0)?.finish(task, schema, 0)
+    let (values, offsets) = (Arc::new(task.alloc(0)?), Arc::new(task.alloc_filled(4, 0)?));
+    let no_values = |index: usize| {
+        let DataType::Dictionary(_, value) = schema.field(index).data_type() else { return None };
+        let host = new_empty_array(value);
+        Some(Arc::new(DeviceDictionary { values: values.clone(), offsets: offsets.clone(), len: 0, host }))
+    };
+    Outputs::alloc(task, &columns, 0)?.finish(task, schema, 0, no_values)
 }

@@ -9,6 +9,7 @@
 
 mod constants;
 mod file;
+mod units;
 
 use std::fmt;
 
@@ -17,103 +18,13 @@ use crate::observe::receipt::human_bytes;
 
 pub use constants::{DeviceCosts, HostCosts};
 pub use file::{CostFile, Costs, Origin};
-
-/// Groups that a core's caches hold, at some 32 bytes: an entry of the table and what points to it.
-const HOST_CACHED_GROUPS: f64 = 1e5;
-/// Groups that a device's second-level cache holds.
-const DEVICE_CACHED_GROUPS: f64 = 1e6;
+pub use units::{DeviceUnits, HostUnits};
 
 /// What the two sides do in a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CostModel {
     pub host: HostCosts,
     pub device: DeviceCosts,
-}
-
-/// The work of operators on the CPU, each part in what one of the [`HostCosts`] counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct HostUnits {
-    pub nodes: f64,
-    pub copied_bytes: f64,
-    pub grouped: f64,
-    pub scattered: f64,
-    pub aggregated: f64,
-    pub compared: f64,
-    pub windowed: f64,
-    pub decoded_bytes: f64,
-    pub operators: f64,
-}
-
-impl HostUnits {
-    /// The parts, and what one unit of each takes in seconds.
-    pub fn terms(&self, costs: &HostCosts) -> [(f64, f64); 9] {
-        [
-            (self.nodes, 1.0 / costs.nodes_per_s),
-            (self.copied_bytes, 1.0 / costs.copy_bytes_per_s),
-            (self.grouped, 1.0 / costs.groups_per_s),
-            (self.scattered, 1.0 / costs.scatters_per_s),
-            (self.aggregated, 1.0 / costs.aggregates_per_s),
-            (self.compared, 1.0 / costs.compares_per_s),
-            (self.windowed, 1.0 / costs.window_values_per_s),
-            (self.decoded_bytes, 1.0 / costs.decode_bytes_per_s),
-            (self.operators, costs.operator_s),
-        ]
-    }
-
-    /// Returns the seconds of all on so many cores.
-    pub fn seconds(&self, costs: &HostCosts, cores: usize) -> f64 {
-        let work: f64 = self.terms(costs)[..8].iter().map(|(units, each)| units * each).sum();
-        work / speed_up(costs, cores) + self.operators * costs.operator_s
-    }
-}
-
-/// How many times as fast as one core several are.
-fn speed_up(costs: &HostCosts, cores: usize) -> f64 {
-    (cores as f64 * costs.core_share).max(1.0)
-}
-
-/// The work of a tree's kernels, each part in what one of the [`DeviceCosts`] counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct DeviceUnits {
-    /// Read and written, in turn and not at random.
-    pub bytes: f64,
-    pub nodes: f64,
-    pub grouped: f64,
-    pub scattered: f64,
-    pub sorted: f64,
-    pub windowed: f64,
-}
-
-impl DeviceUnits {
-    /// The parts, and what one unit of each takes in seconds.
-    pub fn terms(&self, costs: &DeviceCosts) -> [(f64, f64); 6] {
-        [
-            (self.bytes, 1.0 / costs.bytes_per_s),
-            (self.nodes, 1.0 / costs.nodes_per_s),
-            (self.grouped, 1.0 / costs.groups_per_s),
-            (self.scattered, 1.0 / costs.scatters_per_s),
-            (self.sorted, 1.0 / costs.sort_keys_per_s),
-            (self.windowed, 1.0 / costs.window_values_per_s),
-        ]
-    }
-
-    fn seconds(&self, costs: &DeviceCosts) -> f64 {
-        self.terms(costs).iter().map(|(units, each)| units * each).sum()
-    }
-
-    fn add(&mut self, other: DeviceUnits) {
-        self.bytes += other.bytes;
-        self.nodes += other.nodes;
-        self.grouped += other.grouped;
-        self.scattered += other.scattered;
-        self.sorted += other.sorted;
-        self.windowed += other.windowed;
-    }
-}
-
-/// The rows that miss a cache of `cached` entries where each of `entries` is as likely to be met.
-fn scattered(rows: f64, entries: f64, cached: f64) -> f64 {
-    rows * (1.0 - cached / entries.max(cached))
 }
 
 /// A number of rows, and how far it can be trusted.
@@ -267,7 +178,9 @@ impl TreeSize {
             all.nodes += units.nodes;
             all.copied_bytes += units.copied_bytes;
             all.grouped += units.grouped;
-            all.scattered += units.scattered;
+            all.group_misses += units.group_misses;
+            all.joined += units.joined;
+            all.join_misses += units.join_misses;
             all.aggregated += units.aggregated;
             all.compared += units.compared;
             all.windowed += units.windowed;
@@ -305,125 +218,6 @@ impl TreeSize {
 
     fn launches(&self) -> f64 {
         3.0 * self.chunks() + self.steps.iter().map(StepSize::launches).sum::<f64>()
-    }
-}
-
-/// How often an aggregate of `passes` puts its rows into groups.
-fn groupings(keys: usize, passes: usize) -> f64 {
-    (if keys == 0 { passes - 1 } else { passes }) as f64
-}
-
-impl StepSize {
-    /// Returns the work of the step on the CPU.
-    pub fn host_units(&self) -> HostUnits {
-        let out = self.rows_out * self.row_bytes_out;
-        let nodes = |count: usize| self.rows_in * count as f64;
-        let none = HostUnits { operators: 1.0, ..HostUnits::default() };
-        match self.work {
-            Work::Filter { nodes: count } => HostUnits { nodes: nodes(count), copied_bytes: out, ..none },
-            Work::Project { nodes: count } => HostUnits { nodes: nodes(count), ..none },
-            Work::Aggregate { nodes: count, keys, aggregates, passes } => HostUnits {
-                nodes: nodes(count),
-                grouped: groupings(keys, passes) * self.rows_in,
-                scattered: match keys {
-                    0 => 0.0,
-                    _ => scattered(self.rows_in, self.rows_out, HOST_CACHED_GROUPS),
-                },
-                aggregated: self.rows_in * aggregates as f64,
-                ..none
-            },
-            Work::Join { nodes: count, keys: 0 } => {
-                HostUnits { nodes: self.pairs() * count.max(1) as f64, copied_bytes: out, ..none }
-            }
-            Work::Join { nodes: count, .. } => HostUnits {
-                nodes: nodes(count),
-                copied_bytes: out,
-                grouped: self.rows_built + self.rows_in,
-                scattered: scattered(self.rows_built + self.rows_in, self.rows_built, HOST_CACHED_GROUPS),
-                ..none
-            },
-            Work::Sort { keys, fetch } => {
-                HostUnits { compared: self.comparisons(fetch) * keys as f64, copied_bytes: out, ..none }
-            }
-            Work::Window { nodes: count, functions } => {
-                HostUnits { nodes: nodes(count), windowed: self.rows_in * functions as f64, ..none }
-            }
-        }
-    }
-
-    /// Returns the work of the step's kernels, without reading the tree's inputs and writing its result.
-    pub fn device_units(&self) -> DeviceUnits {
-        let out = self.rows_out * self.row_bytes_out;
-        let nodes = |count: usize| self.rows_in * count as f64;
-        let none = DeviceUnits::default();
-        match self.work {
-            Work::Filter { nodes: count } | Work::Project { nodes: count } => {
-                DeviceUnits { nodes: nodes(count), ..none }
-            }
-            Work::Aggregate { nodes: count, keys, aggregates, passes } => DeviceUnits {
-                nodes: nodes(count + aggregates),
-                grouped: groupings(keys, passes) * self.rows_in,
-                scattered: match keys {
-                    0 => 0.0,
-                    _ => scattered(self.rows_in, self.rows_out, DEVICE_CACHED_GROUPS),
-                },
-                ..none
-            },
-            Work::Join { nodes: count, keys: 0 } => {
-                DeviceUnits { nodes: self.pairs() * count.max(1) as f64, bytes: out, ..none }
-            }
-            Work::Join { nodes: count, .. } => DeviceUnits {
-                nodes: nodes(count),
-                bytes: out,
-                grouped: self.rows_built + self.rows_in,
-                scattered: scattered(self.rows_built + self.rows_in, self.rows_built, DEVICE_CACHED_GROUPS),
-                ..none
-            },
-            // All rows are read for their keys once; the few that are left are ordered.
-            Work::Sort { keys, fetch: Some(_) } => {
-                let read = self.rows_in * keys as f64 * 16.0;
-                DeviceUnits { bytes: read + 2.0 * out, sorted: self.rows_out * keys as f64, ..none }
-            }
-            Work::Sort { keys, fetch: None } => {
-                DeviceUnits { bytes: 2.0 * out, sorted: self.rows_in * keys as f64, ..none }
-            }
-            Work::Window { nodes: count, functions } => DeviceUnits {
-                nodes: nodes(count),
-                bytes: out,
-                windowed: self.rows_in * functions as f64,
-                ..none
-            },
-        }
-    }
-
-    fn pairs(&self) -> f64 {
-        self.rows_built * self.rows_in
-    }
-
-    /// Comparisons of a sort on the CPU; where only the first `fetch` rows are wanted, nearly every row is compared
-    /// with the last of them and no more.
-    fn comparisons(&self, fetch: Option<usize>) -> f64 {
-        let rows = self.rows_in;
-        let whole = rows * rows.max(2.0).log2();
-        match fetch {
-            Some(fetch) => {
-                let fetch = (fetch as f64).max(1.0);
-                let kept = fetch * (1.0 + (rows / fetch).max(1.0).ln());
-                (rows + kept * fetch.max(2.0).log2()).min(whole)
-            }
-            None => whole,
-        }
-    }
-
-    fn launches(&self) -> f64 {
-        match self.work {
-            Work::Filter { .. } | Work::Project { .. } => 0.0,
-            Work::Aggregate { passes, .. } => 8.0 * passes as f64,
-            Work::Join { keys: 0, .. } => 4.0,
-            Work::Join { .. } => 8.0,
-            Work::Sort { .. } => 16.0,
-            Work::Window { functions, .. } => 5.0 + 3.0 * functions as f64,
-        }
     }
 }
 
@@ -530,101 +324,4 @@ impl fmt::Display for Seconds {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chain(rows: f64, resident: bool, compiled: bool) -> TreeSize {
-        TreeSize {
-            inputs: vec![InputSize {
-                rows: Estimate { rows, certainty: Certainty::Exact },
-                row_bytes: 30.0,
-                resident,
-                spilled_share: 0.0,
-                decoded: false,
-            }],
-            compiled,
-            missed_s: 0.0,
-            chunk_bytes: 64e6,
-            steps: vec![
-                StepSize {
-                    work: Work::Filter { nodes: 5 },
-                    rows_built: 0.0,
-                    rows_in: rows,
-                    rows_out: rows / 2.0,
-                    row_bytes_out: 30.0,
-                },
-                StepSize {
-                    work: Work::Aggregate { nodes: 6, keys: 2, aggregates: 8, passes: 1 },
-                    rows_built: 0.0,
-                    rows_in: rows / 2.0,
-                    rows_out: 4.0,
-                    row_bytes_out: 100.0,
-                },
-            ],
-        }
-    }
-
-    #[test]
-    fn policy_overrides_cost() {
-        let model = CostModel::default();
-        let small = chain(10.0, false, false);
-        assert!(model.decide(Placement::Device, &small, 8).on_device);
-        assert!(!model.decide(Placement::Host, &chain(1e9, true, true), 8).on_device);
-    }
-
-    #[test]
-    fn small_and_cold_work_stays_on_the_cpu() {
-        let model = CostModel::default();
-        let cold = model.decide(Placement::Auto, &chain(10_000.0, false, false), 8);
-        assert!(!cold.on_device);
-        assert!(cold.reason.contains("compiling its kernels takes"), "{}", cold.reason);
-        assert!(!model.decide(Placement::Auto, &chain(100.0, false, true), 8).on_device);
-    }
-
-    #[test]
-    fn work_that_comes_again_and_again_is_compiled() {
-        let model = CostModel::default();
-        let mut again = chain(3e6, true, false);
-        assert!(!model.decide(Placement::Auto, &again, 16).on_device);
-        let mut runs = 0;
-        while !model.decide(Placement::Auto, &again, 16).on_device {
-            again.missed_s += model.missed_seconds(&again, 16);
-            runs += 1;
-            assert!(runs < 100);
-        }
-        assert!(runs > 1);
-        let never = chain(100.0, false, false);
-        assert_eq!(model.missed_seconds(&never, 16), 0.0);
-    }
-
-    #[test]
-    fn large_resident_work_goes_to_the_device() {
-        let model = CostModel::default();
-        let hot = model.decide(Placement::Auto, &chain(6e7, true, true), 16);
-        assert!(hot.on_device, "{}", hot.reason);
-        assert!(hot.reason.contains("in device memory"), "{}", hot.reason);
-    }
-
-    #[test]
-    fn a_cheap_filter_is_not_worth_the_bus() {
-        let model = CostModel::default();
-        let mut filter = chain(1e8, false, true);
-        filter.steps.truncate(1);
-        let decision = model.decide(Placement::Auto, &filter, 32);
-        assert!(!decision.on_device);
-        assert!(decision.reason.contains("upload of"), "{}", decision.reason);
-    }
-
-    #[test]
-    fn costs_grow_with_rows_and_are_finite() {
-        let model = CostModel::default();
-        for resident in [false, true] {
-            for rows in [0.0, 1.0, 1e3, 1e6, 1e9] {
-                let (less, more) = (chain(rows, resident, true), chain(rows * 2.0 + 1.0, resident, true));
-                assert!(model.device_seconds(&less) <= model.device_seconds(&more));
-                assert!(model.host_seconds(&less, 4) <= model.host_seconds(&more, 4));
-                assert!(model.device_seconds(&more).is_finite());
-            }
-        }
-    }
-}
+mod tests;

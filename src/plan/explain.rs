@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 
 use super::cost::Seconds;
 use super::device_exec::DeviceExec;
 use super::engine::{Engine, SwathOptions};
+use super::exact_sum;
 use super::lower::{Lowered, NodeNote, lower};
 use super::placement::PlacementExec;
 use crate::config::Placement;
@@ -76,7 +78,14 @@ fn node(
             }
         }
         None => {
-            let line = displayable(plan.as_ref()).one_line().to_string();
+            let mut line = displayable(plan.as_ref()).one_line().to_string();
+            if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+                let of = aggregate.aggr_expr().iter();
+                let (names, shown): (Vec<_>, Vec<_>) =
+                    of.map(|of| (of.name().to_string(), exact_sum::shown_name(of))).unzip();
+                let list = |names: Vec<String>| format!("aggr=[{}]", names.join(", "));
+                line = line.replace(&list(names), &list(shown));
+            }
             let _ = writeln!(text, "{place:<8} {indent}{}", line.trim_end());
         }
     }
@@ -87,6 +96,7 @@ fn node(
         _ => String::new(),
     };
     let reason = match (note.reason.as_str(), unplaced) {
+        ("", _) if is_first_half(plan) => "counted with its other half above",
         ("", unplaced) => unplaced.unwrap_or_else(|| hosts_part(plan)),
         (_, Some(unplaced)) if note.host_s.is_some() => unplaced,
         (reason, _) => reason,
@@ -95,6 +105,12 @@ fn node(
     for child in plan.children() {
         node(child, depth + 1, notes, unplaced, text);
     }
+}
+
+/// Whether a node is the part of an aggregate that placement takes together with the one above.
+fn is_first_half(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let aggregate = plan.downcast_ref::<AggregateExec>();
+    aggregate.is_some_and(|aggregate| *aggregate.mode() == AggregateMode::Partial)
 }
 
 /// Why a node that placement has nothing to say of is on the CPU.

@@ -13,9 +13,7 @@ use super::stage_run::{Made, Rows, build_bytes, whole};
 use super::stages::{Source, StageWork};
 use crate::error::{Error, Result};
 use crate::operators::{self, SortKey, Tables};
-use crate::program::{
-    self, CompiledPipeline, Expr, Pipeline, Probe, Sink, Step, columns_of, cut_at, with_partition,
-};
+use crate::program::{self, CompiledPipeline, Expr, Pipeline, Probe, Sink, Step, cut_at, with_partition};
 use crate::worker::{StoredChunk, Task};
 
 /// The share of a device's memory that one table, or the rows of one sort, may take.
@@ -107,14 +105,11 @@ impl DeviceRun {
         };
         let count = self.partitions(build_bytes(&chunks));
         let layout = &build.pipeline.input;
-        let all = Pipeline::scan(layout.clone()).materialize(build.pipeline.output_layout());
+        let all = Pipeline::scan(layout.clone()).materialize(layout.clone());
         let built = self.partition(&all, keys, count, &vec![], Rows::Chunks(chunks)).await?;
         let looking = self.partition(before, &probe.keys, count, tables, rows).await?;
         let alone = Arc::new(program::compile(alone)?);
-        // What was written has its dictionaries written out.
-        let decoded = Pipeline { input: build.pipeline.output_layout(), ..build.pipeline.clone() };
-        let decoded = decoded.substitute(&columns_of(&build.pipeline.output_layout(), 0));
-        let build = Arc::new(program::compile(&decoded)?);
+        let build = build.clone();
         let by_group =
             self.plan.stages.iter().flat_map(|stage| &stage.sources).find_map(|source| match source {
                 Source::Met { build, by_group } if *build == stage => Some(*by_group),

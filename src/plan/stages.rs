@@ -20,7 +20,7 @@ use crate::operators::SortKey;
 use crate::operators::window::{FrameBound, FrameUnits, WindowFrame, WindowFunction, WindowKind, WindowSpec};
 use crate::program::{
     self, Aggregate, AggregateFunction, BinaryOp, CompiledPipeline, Expr, Literal, Op, Phase, Pipeline,
-    PipelineBuilder, Probe, ProbeKind, Sink, columns_of,
+    PipelineBuilder, Probe, ProbeKind, Sink, Step, columns_of, stays_encoded,
 };
 
 /// What a device runs: the stages in order, and how what the last ones leave becomes the node's result.
@@ -134,7 +134,7 @@ pub fn compile(tree: &Tree) -> Result<DevicePlan> {
             let all = open.builder.input().fields().len();
             (open.sources, (chosen.len() != all || chosen.iter().copied().ne(0..all)).then_some(chosen))
         }
-        _ => (vec![stages.materialize(open, schema.clone())?], None),
+        _ => (vec![stages.materialize_encoded(open, schema.clone())?.0], None),
     };
     let streams = matches!(
         stages.stages.as_slice(),
@@ -490,8 +490,7 @@ impl Stages {
                 read.iter().map(|&index| open.builder.input().fields()[index].clone()).collect();
             return Ok(Lying { sources: open.sources, read, layout: Arc::new(Schema::new(fields)) });
         }
-        let layout = layout_of(&schema);
-        let stage = self.materialize(open, schema)?;
+        let (stage, layout) = self.materialize_encoded(open, schema)?;
         Ok(Lying { sources: vec![stage], read: (0..layout.fields().len()).collect(), layout })
     }
 
@@ -499,6 +498,23 @@ impl Stages {
     pub(super) fn materialize(&mut self, open: Open, schema: SchemaRef) -> Result<Source> {
         let pipeline = open.builder.materialize(layout_of(&schema));
         self.pipeline(open.sources, pipeline, open.tables)
+    }
+
+    /// As [`materialize`](Stages::materialize), but columns of dictionaries that are passed on as they are stay so;
+    /// answers the layout too.
+    fn materialize_encoded(&mut self, open: Open, schema: SchemaRef) -> Result<(Source, SchemaRef)> {
+        // Rows that meet none are written by a pipeline of their own, which knows no dictionary.
+        let outer = |step: &Step| matches!(step, Step::Probe(Probe { kind: ProbeKind::Outer, .. }));
+        let keep = !open.builder.steps().iter().any(outer);
+        let field =
+            |(column, field): (&Expr, &FieldRef)| match keep && stays_encoded(column, &column.data_type) {
+                true => field.as_ref().clone().with_data_type(column.data_type.clone()),
+                false => field.as_ref().clone().with_data_type(decoded(field.data_type())),
+            };
+        let fields: Vec<Field> = open.builder.columns().iter().zip(schema.fields()).map(field).collect();
+        let layout: SchemaRef = Arc::new(Schema::new(fields));
+        let pipeline = open.builder.materialize(layout.clone());
+        Ok((self.pipeline(open.sources, pipeline, open.tables)?, layout))
     }
 
     pub(super) fn pipeline(

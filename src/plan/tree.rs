@@ -19,6 +19,7 @@ use super::aggregate::{Aggregation, Call, Method, translate_aggregate};
 use super::carried::{column_of_field, is_carried, with_fields};
 use super::cost::{Estimate, StepSize, Work};
 use super::device_exec::rebase;
+use super::exact_sum;
 use super::expression::translate;
 use super::join::{Join, translate_join};
 use super::unnest::{Unnest, translate_unnest};
@@ -327,7 +328,8 @@ impl Node {
             return displayable(self.host.as_ref()).one_line().to_string().trim_end().to_string();
         };
         let keys: Vec<_> = aggregate.group_expr().expr().iter().map(|(_, name)| name.as_str()).collect();
-        let aggregates: Vec<_> = aggregate.aggr_expr().iter().map(|aggregate| aggregate.name()).collect();
+        let aggregates: Vec<_> =
+            aggregate.aggr_expr().iter().map(|aggregate| exact_sum::shown_name(aggregate)).collect();
         let phase = match &self.operator {
             Operator::Aggregate(Aggregation { phase: Phase::Partial, .. }) => ", partial",
             Operator::Aggregate(Aggregation { phase: Phase::Final, .. }) => ", final",

@@ -11,7 +11,7 @@ pub(crate) mod regex;
 pub mod split;
 
 pub use codegen::{
-    CompiledPipeline, CompiledSink, Module, OutputColumn, Param, check, compile, output_column,
+    CompiledPipeline, CompiledSink, Module, OutputColumn, Param, check, compile, output_column, stays_encoded,
 };
 pub use expr::{BinaryOp, DatePart, Ends, Expr, Function, Literal, Op};
 pub use pipeline::{

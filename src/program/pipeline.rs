@@ -255,13 +255,20 @@ impl Pipeline {
         }
     }
 
-    /// Returns the schema under which another pipeline reads the output on the device: dictionaries are written out.
+    /// Returns the schema under which another pipeline reads the output on the device: dictionaries are written out,
+    /// but for columns that are passed on as they are.
     pub fn output_layout(&self) -> SchemaRef {
+        let stays = |index: usize, data_type: &DataType| match &self.sink {
+            Sink::Materialize { columns, .. } => super::stays_encoded(&columns[index], data_type),
+            _ => false,
+        };
         let fields: Vec<Field> = self
             .output()
             .fields()
             .iter()
-            .map(|field| match field.data_type() {
+            .enumerate()
+            .map(|(index, field)| match field.data_type() {
+                data_type if stays(index, data_type) => field.as_ref().clone(),
                 DataType::Dictionary(_, value) => {
                     field.as_ref().clone().with_data_type(value.as_ref().clone())
                 }
@@ -497,6 +504,11 @@ impl PipelineBuilder {
     /// Returns the columns that the steps so far leave, as expressions over the pipeline's.
     pub fn columns(&self) -> &[Expr] {
         &self.columns
+    }
+
+    /// Returns the steps so far.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// Returns the columns of the input.

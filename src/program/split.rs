@@ -70,7 +70,7 @@ pub fn cut_at(pipeline: &Pipeline, at: usize) -> (Pipeline, Pipeline) {
         }
     });
     live.sort_unstable();
-    let fields: Vec<FieldRef> = live.iter().map(|&index| decoded(&columns.fields()[index])).collect();
+    let fields: Vec<FieldRef> = live.iter().map(|&index| columns.fields()[index].clone()).collect();
     let output: SchemaRef = Arc::new(Schema::new(fields));
     let written = live.iter().map(|&index| {
         let field = columns.field(index);
@@ -85,7 +85,7 @@ pub fn cut_at(pipeline: &Pipeline, at: usize) -> (Pipeline, Pipeline) {
         .map(|(index, field)| match index < base {
             true => {
                 let place = live.binary_search(&index).unwrap_or(usize::MAX);
-                Expr::column(place, decoded(field).data_type().clone(), field.is_nullable())
+                Expr::column(place, field.data_type().clone(), field.is_nullable())
             }
             false => Expr::column(live.len() + index - base, field.data_type().clone(), field.is_nullable()),
         })
@@ -147,7 +147,7 @@ impl<'a> Cut<'a> {
         later.walk(&mut note);
         probe.residual.iter().for_each(|residual| residual.walk(&mut note));
         live.sort_unstable();
-        let fields = live.iter().map(|&index| decoded(&columns.fields()[index])).collect();
+        let fields = live.iter().map(|&index| columns.fields()[index].clone()).collect();
         Cut { pipeline, at, probe, base, live, fields }
     }
 
@@ -227,10 +227,7 @@ impl<'a> Cut<'a> {
         };
         let fields = columns.fields().iter().enumerate();
         fields
-            .map(|(index, field)| {
-                let field = if index < self.base { decoded(field) } else { field.clone() };
-                Expr::column(place(index), field.data_type().clone(), field.is_nullable())
-            })
+            .map(|(index, field)| Expr::column(place(index), field.data_type().clone(), field.is_nullable()))
             .collect()
     }
 

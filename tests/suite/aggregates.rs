@@ -389,25 +389,16 @@ fn distinct_values_of_every_type() {
             if data_type.is_floating() {
                 continue;
             }
+            let values = format!("count(DISTINCT {name}), count(DISTINCT i32_b), count(*)");
+            check(&pair, &format!("SELECT k, {values} FROM t GROUP BY k"), 0.0);
+            let keyed = format!("SELECT {name}, count(DISTINCT i8_b), avg(id) FROM t GROUP BY {name}");
+            check(&pair, &keyed, 1e-9);
+        }
+        for name in ["bool_a", "d38_a", "view_a", "dict_a"] {
+            let medians = "median(id), count(DISTINCT str_b)";
             check(
                 &pair,
-                &format!(
-                    "SELECT k, count(DISTINCT {name}), count(DISTINCT i32_b), count(*) FROM t GROUP BY k"
-                ),
-                0.0,
-            );
-            check(
-                &pair,
-                &format!(
-                    "SELECT {name}, count(DISTINCT i8_b), count(DISTINCT str_b), avg(id) FROM t GROUP BY {name}"
-                ),
-                1e-9,
-            );
-            check(
-                &pair,
-                &format!(
-                    "SELECT {name}, bool_b, median(id), count(DISTINCT str_b) FROM t GROUP BY CUBE ({name}, bool_b)"
-                ),
+                &format!("SELECT {name}, i8_b, {medians} FROM t GROUP BY CUBE ({name}, i8_b)"),
                 1e-9,
             );
         }
@@ -418,7 +409,7 @@ fn distinct_values_of_every_type() {
 #[test]
 fn more_than_a_device_holds() {
     for lazy in [false, true] {
-        let pair = pair_within(Some(3 << 20), rows(13, 40_000, 9_000, 2), 2, lazy, "little memory");
+        let pair = pair_within(Some(6 << 20), rows(13, 40_000, 9_000, 2), 2, lazy, "little memory");
         for sql in [
             "SELECT k, count(DISTINCT i), count(DISTINCT s), sum(id) FROM t GROUP BY k",
             "SELECT k, s, count(*), sum(x) FROM t GROUP BY ROLLUP (k, s)",

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray,
+    Array, ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array, Int64Array,
+    StringArray,
 };
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{Field, Int32Type, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::datasource::MemTable;
 use swath::device::launch_count;
@@ -53,6 +54,19 @@ fn side(seed: u64, rows: usize, keys: u64, null_share: u64) -> RecordBatch {
                     .iter()
                     .map(|key| key.map(|key| if key == 0 { -0.0 } else { key as f64 }))
                     .collect::<Float64Array>(),
+            ),
+        ),
+        (
+            "c",
+            // Values of a dictionary of the table's own.
+            Arc::new(
+                numbers
+                    .iter()
+                    .map(|key| key.map(|key| text((key + seed as i64) % 40)))
+                    .collect::<Vec<_>>()
+                    .iter()
+                    .map(Option::as_deref)
+                    .collect::<DictionaryArray<Int32Type>>(),
             ),
         ),
         ("b", Arc::new(numbers.iter().map(|key| key.map(|key| key % 2 == 0)).collect::<BooleanArray>())),
@@ -128,13 +142,13 @@ pub fn lines(batch: &RecordBatch) -> Vec<String> {
 
 /// The kinds of joins over a condition.
 fn kinds(condition: &str) -> Vec<String> {
-    let both = "l.n, l.v, r.n, r.v, l.k, r.s";
+    let both = "l.n, l.v, r.n, r.v, l.k, r.s, l.c, r.c";
     let mut queries: Vec<String> = ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]
         .iter()
         .map(|kind| format!("SELECT {both} FROM l {kind} r ON {condition}"))
         .collect();
     for kind in ["LEFT SEMI", "LEFT ANTI"] {
-        queries.push(format!("SELECT l.n, l.v FROM l {kind} JOIN r ON {condition}"));
+        queries.push(format!("SELECT l.n, l.c FROM l {kind} JOIN r ON {condition}"));
     }
     for kind in ["RIGHT SEMI", "RIGHT ANTI"] {
         queries.push(format!("SELECT r.n, r.v FROM l {kind} JOIN r ON {condition}"));
@@ -157,8 +171,9 @@ fn run(seed: u64, left: RecordBatch, right: RecordBatch, conditions: &[&str], la
     }
 }
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "l.k = r.k",
+    "l.c = r.c",
     "l.s = r.s",
     "l.d = r.d",
     "l.f = r.f",
@@ -275,6 +290,15 @@ fn several_joins_in_one_pipeline() {
              LEFT JOIN r c ON b.s = c.s GROUP BY a.i",
         );
         check(&pair, "SELECT k FROM l INTERSECT SELECT k FROM r");
+        check(&pair, "SELECT c, n FROM l WHERE c LIKE '%k%' UNION ALL SELECT c, n FROM r WHERE n > 20");
+        check(
+            &pair,
+            "SELECT a.c, b.c, row_number() OVER (PARTITION BY b.c ORDER BY a.n, b.n) AS o FROM l a JOIN r b ON a.k = b.k",
+        );
+        pair.check(
+            "SELECT a.c, b.c, a.n FROM l a JOIN r b ON a.k = b.k ORDER BY a.c DESC, b.c, a.n, b.n LIMIT 99",
+            0.0,
+        );
         check(&pair, "SELECT k FROM l EXCEPT SELECT k FROM r");
         check(&pair, "SELECT n, v FROM l WHERE k IN (SELECT k FROM r WHERE n < 50)");
         check(&pair, "SELECT n, v FROM l WHERE NOT EXISTS (SELECT 1 FROM r WHERE r.k = l.k AND r.n > l.n)");

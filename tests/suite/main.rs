@@ -10,6 +10,7 @@ mod clickbench;
 mod column;
 mod concat;
 mod differential;
+mod exact_sums;
 mod gather;
 mod generated;
 mod h2o;

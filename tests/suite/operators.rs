@@ -68,6 +68,28 @@ fn numbers(rows: i64, from: i64) -> RecordBatch {
 }
 
 #[test]
+fn dictionaries_stay_encoded() {
+    let input = schema(vec![
+        ("n", DataType::Int64),
+        ("d", DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))),
+    ]);
+    let n: Int64Array = (0..1000).map(Some).collect();
+    let d: DictionaryArray<arrow::datatypes::Int32Type> =
+        (0..1000).map(|i| (i % 7 != 3).then(|| ["red", "green", "", "blue"][i % 4])).collect();
+    let batch = RecordBatch::try_new(input.clone(), vec![Arc::new(n), Arc::new(d)]).expect("columns fit");
+    let some = Expr::binary(
+        BinaryOp::Gt,
+        column(&input, 0),
+        Expr::literal(Literal::Int(499), DataType::Int64),
+        DataType::Boolean,
+    );
+    let pipeline = Pipeline::scan(input.clone()).filter(&some).materialize(input.clone());
+    assert_eq!(pipeline.output_layout(), input);
+    let output = run(&pipeline, std::slice::from_ref(&batch), false).expect("runs");
+    assert_eq!(output, [batch.slice(500, 500)]);
+}
+
+#[test]
 fn materialize_keeps_order_and_strings() {
     let batch = numbers(10_000, 0);
     let input = batch.schema();

@@ -2,9 +2,11 @@
 
 mod clickbench;
 mod device;
+mod float_sums;
 mod h2o;
 mod operators;
 mod overhead;
+mod placement;
 pub(super) mod report;
 mod suite;
 mod tpcds;
@@ -32,6 +34,8 @@ pub(super) enum BenchCommand {
     Device(device::DeviceBenchArguments),
     /// Each operator by itself over made-up data, on the CPU and on the device: rows and bytes per second, memory.
     Operators(operators::OperatorsBenchArguments),
+    /// What exact float sums cost over fast ones, on the host and on a device.
+    FloatSums(float_sums::FloatSumsArguments),
 }
 
 pub(super) fn run(runtime: &Runtime, command: &BenchCommand) -> Result<()> {
@@ -45,5 +49,6 @@ pub(super) fn run(runtime: &Runtime, command: &BenchCommand) -> Result<()> {
         BenchCommand::Overhead(arguments) => runtime.block_on(until_interrupted(overhead::run(arguments))),
         BenchCommand::Operators(arguments) => runtime.block_on(until_interrupted(operators::run(arguments))),
         BenchCommand::Device(arguments) => runtime.block_on(until_interrupted(device::run(arguments))),
+        BenchCommand::FloatSums(arguments) => runtime.block_on(until_interrupted(float_sums::run(arguments))),
     }
 }

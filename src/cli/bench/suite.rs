@@ -28,6 +28,9 @@ pub(in crate::cli) struct SuiteArguments {
     /// Leave tables in host memory for the hot runs: do not pin them in device memory.
     #[arg(long)]
     pub no_pin: bool,
+    /// Run each query under host, device and auto in turns, and print where auto was not the best of the two.
+    #[arg(long, conflicts_with = "placement")]
+    pub compare_placements: bool,
     #[command(flatten)]
     pub device: DeviceArguments,
 }
@@ -85,6 +88,9 @@ pub(super) async fn run<S: Serialize>(
     arguments: &SuiteArguments,
     file: Option<WholeFile>,
 ) -> Result<()> {
+    if arguments.compare_placements {
+        return super::placement::run(suite, arguments, file).await;
+    }
     let probe = device::probe();
     let devices: Vec<String> = match probe.is_usable() {
         true => probe.devices.iter().map(|device| device.name.clone()).collect(),

@@ -47,14 +47,18 @@ constants! {
         nodes_per_s: 1e9, "rows/s";
         /// Bytes that are copied when a filter, a join or a sort makes new rows.
         copy_bytes_per_s: 8e9, "bytes/s";
-        /// Rows put into groups, or looked up in a join, of which there are so few that they stay in the caches.
-        groups_per_s: 60e6, "rows/s";
-        /// Rows whose group or partner is not in the caches: this time comes on top.
-        scatters_per_s: 40e6, "rows/s";
+        /// Rows put into groups, of which there are so few that they stay in the caches.
+        groups_per_s: 100e6, "rows/s";
+        /// Rows whose group is not in the caches: this time comes on top.
+        group_misses_per_s: 30e6, "rows/s";
+        /// Rows built or looked up in a join, of which so few are built that they stay in the caches.
+        joins_per_s: 150e6, "rows/s";
+        /// Rows whose partner is not in the caches: this time comes on top.
+        join_misses_per_s: 60e6, "rows/s";
         /// Rows added to one aggregate.
         aggregates_per_s: 400e6, "rows/s";
         /// Comparisons of rows in a sort, for each key.
-        compares_per_s: 400e6, "rows/s";
+        compares_per_s: 200e6, "rows/s";
         /// Rows through one window function.
         window_values_per_s: 30e6, "rows/s";
         /// Bytes of columns decoded from files: counted where a device would not have to, the table being there.
@@ -79,10 +83,14 @@ constants! {
         bytes_per_s: 3.3e12, "bytes/s";
         /// Rows through one expression node: arithmetic only shows for long expressions over few bytes.
         nodes_per_s: 1e12, "rows/s";
-        /// Rows put into groups, or looked up in a join, of which there are so few that they stay in the caches.
+        /// Rows put into groups, of which there are so few that they stay in the caches.
         groups_per_s: 4e9, "rows/s";
-        /// Rows whose group or partner is not in the caches: this time comes on top.
-        scatters_per_s: 2.5e9, "rows/s";
+        /// Rows whose group is not in the caches: this time comes on top.
+        group_misses_per_s: 2e9, "rows/s";
+        /// Rows built or looked up in a join, of which so few are built that they stay in the caches.
+        joins_per_s: 8e9, "rows/s";
+        /// Rows whose partner is not in the caches: this time comes on top.
+        join_misses_per_s: 3e9, "rows/s";
         /// Rows ordered by one key.
         sort_keys_per_s: 8e9, "rows/s";
         /// Rows through one window function.
@@ -149,7 +157,9 @@ impl DeviceCosts {
             download_bytes_per_s: bus_bytes_per_s,
             bytes_per_s: card.memory * 1e9 * SHARE_OF_MEMORY,
             groups_per_s: defaults.groups_per_s * scale,
-            scatters_per_s: defaults.scatters_per_s * scale,
+            group_misses_per_s: defaults.group_misses_per_s * scale,
+            joins_per_s: defaults.joins_per_s * scale,
+            join_misses_per_s: defaults.join_misses_per_s * scale,
             sort_keys_per_s: defaults.sort_keys_per_s * scale,
             window_values_per_s: defaults.window_values_per_s * scale,
             ..defaults

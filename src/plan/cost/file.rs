@@ -34,6 +34,8 @@ pub enum Origin {
     Card,
     /// The defaults.
     Default,
+    /// There is no device; its constants decide nothing.
+    Absent,
 }
 
 impl fmt::Display for Origin {
@@ -42,6 +44,7 @@ impl fmt::Display for Origin {
             Origin::Measured => "measured",
             Origin::Card => "the card's data sheet",
             Origin::Default => "defaults",
+            Origin::Absent => "none",
         })
     }
 }
@@ -51,7 +54,6 @@ impl fmt::Display for Origin {
 pub struct Costs {
     pub model: CostModel,
     pub host: Origin,
-    /// Of the device that was asked for; where there is none its constants decide nothing.
     pub device: Origin,
     /// The file that was looked for.
     pub path: Option<PathBuf>,
@@ -124,7 +126,7 @@ impl Costs {
         let mut costs = Costs {
             model: CostModel::default(),
             host: Origin::Default,
-            device: Origin::Default,
+            device: if device.is_some() { Origin::Default } else { Origin::Absent },
             path: path.map(Path::to_path_buf),
             notes: vec![],
             damaged: false,

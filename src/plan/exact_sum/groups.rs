@@ -13,7 +13,7 @@ use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use super::Function;
 use super::sums::ExactSums;
 
-/// Sums and counts of groups; their state is that of [`super::accumulator::ExactAccumulator`].
+/// Sums and counts of groups; their state is that of `ExactAccumulator`.
 pub(super) struct ExactGroups {
     function: Function,
     sums: ExactSums,

@@ -23,6 +23,7 @@ use datafusion::logical_expr::{
     ReversedUDAF, Signature, Volatility, WindowFunctionDefinition,
 };
 use datafusion::optimizer::AnalyzerRule;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 use super::engine::SwathOptions;
 use crate::config::FloatSums;
@@ -43,11 +44,11 @@ impl Function {
     }
 }
 
-static EXACT_SUM: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| ExactFunction::new(Function::Sum));
-static EXACT_AVG: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| ExactFunction::new(Function::Avg));
+static EXACT_SUM: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| ExactFunction::udaf(Function::Sum));
+static EXACT_AVG: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| ExactFunction::udaf(Function::Avg));
 
 /// A sum or an average of doubles, exact but for the last rounding. It goes by the names of the function whose place it
-/// takes where columns are named, and by its own where plans are shown.
+/// takes where columns are named, and by its own in logical plans.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ExactFunction {
     function: Function,
@@ -56,7 +57,7 @@ struct ExactFunction {
 }
 
 impl ExactFunction {
-    fn new(function: Function) -> Arc<AggregateUDF> {
+    fn udaf(function: Function) -> Arc<AggregateUDF> {
         let replaced = match function {
             Function::Sum => sum_udaf(),
             Function::Avg => avg_udaf(),
@@ -123,6 +124,14 @@ impl AggregateUDFImpl for ExactFunction {
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
         AggregateOrderSensitivity::Insensitive
+    }
+}
+
+/// The name of an aggregate for `EXPLAIN`, which says so where it is exact.
+pub(super) fn shown_name(aggregate: &AggregateFunctionExpr) -> String {
+    match aggregate.fun().name() {
+        "exact_sum" | "exact_avg" => format!("exact {}", aggregate.name()),
+        _ => aggregate.name().to_string(),
     }
 }
 

@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use super::expr::Expr;
 use super::pipeline::{Origin, Pipeline, Sink};
 use emitter::{Emitter, name_columns};
-pub use materialize::output_column;
+pub use materialize::{output_column, stays_encoded};
 pub use param::Param;
 
 /// Threads of a block; `BLOCK` in the device library.
@@ -93,6 +93,8 @@ pub enum CompiledSink {
 pub struct OutputColumn {
     pub storage: Storage,
     pub nullable: bool,
+    /// The pipeline's column whose dictionary the keys are into, where the storage is one.
+    pub dictionary: Option<usize>,
 }
 
 /// Generates the source for `pipeline`.

@@ -95,7 +95,7 @@ pub(super) fn accumulators(aggregate: &Aggregate) -> Result<Vec<Accumulator>> {
             let of = arg(0)?;
             if aggregate.phase != Phase::Single || of.data_type != DataType::Float64 {
                 return Err(Error::unsupported(format!(
-                    "{:?}({of}) of type {}, phase {:?}: no device form of half an exact sum",
+                    "no device form of half an exact sum ({:?} of {}, phase {:?})",
                     aggregate.function, of.data_type, aggregate.phase
                 )));
             }
