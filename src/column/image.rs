@@ -48,7 +48,7 @@ impl ChunkImage {
     /// [`buffers`](ChunkImage::buffers).
     ///
     /// # Memory     fixed-width buffers are cut behind their last row; the bytes of strings are copied whole, because
-    ///              only the device knows where they end.
+    /// only the device knows where they end.
     pub fn of(chunk: &DeviceChunk) -> (ChunkImage, Vec<Arc<DeviceBuffer>>) {
         let mut plan = Plan::default();
         let mut columns: Vec<ImageColumn> = Vec::new();

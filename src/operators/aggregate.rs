@@ -30,7 +30,7 @@ const BLOCKS_PER_SM: usize = 8;
 /// # Memory     the input until the end; 2–32 slots a group; n·3/8 bytes to order the groups.
 /// # Traffic    reads the input once, twice where floats are summed.
 /// # Guarantee  deterministic across runs, schedules and chunk sizes; equal to the CPU for all but floats, and for
-///              exact sums of floats.
+/// exact sums of floats.
 /// # Errors     failures of expressions and averages; out of memory where the table does not fit.
 #[derive(Default)]
 pub(super) struct AggregateState {

@@ -38,7 +38,7 @@ static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
 /// # Traffic    reads and writes every byte once. At most two kernels, whatever the columns; copies for the rest.
 /// # Guarantee  order preserved; deterministic.
 /// # Errors     out of memory where the rows exceed 2³²−2 or a column's strings 2 GiB; unsupported where the merged
-///              dictionary has more values than its keys can tell apart.
+/// dictionary has more values than its keys can tell apart.
 pub fn concat(task: &mut Task<'_>, chunks: &[Arc<DeviceChunk>]) -> Result<DeviceChunk> {
     let first = chunks.first().ok_or_else(|| Error::bug("concat of no chunks"))?;
     let mut filled: Vec<&DeviceChunk> =

@@ -43,7 +43,7 @@ static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
 /// # Nulls      are kept; a null string has no bytes afterwards.
 /// # Memory     the result; scratch ⌈k/2048⌉·8 bytes a string column.
 /// # Traffic    reads k values of each column wherever they lie, writes k rows. One kernel, three where there are
-///              strings, whatever the columns.
+/// strings, whatever the columns.
 /// # Guarantee  deterministic.
 /// # Errors     out of memory where a column's strings exceed 2 GiB: fewer rows at once will do.
 /// # Source     offsets: single-pass prefix sums (Merrill and Garland, 2016).

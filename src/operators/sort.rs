@@ -40,7 +40,7 @@ pub struct SortedRows {
 /// # Nulls      before or behind all values, as each key says; equal to each other.
 /// # Memory     per row 8 bytes a word, twice while it is sorted, and 8 bytes of row numbers.
 /// # Traffic    reads keys twice, strings' bytes three times; then keys and row numbers once for each 8 bits. With
-///              `fetch`, reads the first word once for each 11 bits until few rows are left, sorts only those.
+/// `fetch`, reads the first word once for each 11 bits until few rows are left, sorts only those.
 /// # Guarantee  stable, also with `fetch`; deterministic; equal to the CPU's.
 /// # Errors     out of memory.
 /// # Source     Adinets and Merrill, "Onesweep: a faster least significant digit radix sort for GPUs", 2022.

@@ -73,7 +73,7 @@ impl Task<'_> {
     /// # Memory     the chunk's own where it had been moved away, with buffers cut behind their last row.
     /// # Traffic    none where it is on the device, else a copy of it up, in the order of the compute stream.
     /// # Errors     as [`alloc`](Task::alloc), and then it is where it was; `device` where it was lost with the
-    ///              device's context; `io` where its file cannot be read; `bug` where it is another worker's.
+    /// device's context; `io` where its file cannot be read; `bug` where it is another worker's.
     pub fn fetch(&mut self, stored: &StoredChunk) -> Result<Arc<DeviceChunk>> {
         self.step(|task| {
             if !task.shared.store.owns(stored) {

@@ -39,20 +39,20 @@ use layout::Layout;
 /// # Shape      chunk [n] → the same n rows in the same order, one column more for each function.
 /// # Nulls      null keys are equal; aggregates pass nulls over, and are null (counts 0) where nothing is left.
 /// # Memory     n/4 bytes of flags and 4 bytes a partition and group of peers; 8n for each distinct frame; 8n or 16n for
-///              an integer's or decimal's sums; n/3 nodes of 4 to 24 bytes for floats, extremes and variances; the
-///              functions' columns, 16 bytes a string on top.
+/// an integer's or decimal's sums; n/3 nodes of 4 to 24 bytes for floats, extremes and variances; the
+/// functions' columns, 16 bytes a string on top.
 /// # Traffic    keys once; for each function its column and its frames once, and for trees O(log n) cached reads a row.
 /// # Guarantee  deterministic: the same chunk gives the same bits. Integers and decimals wrap as DataFusion's do. A float
-///              sum over m rows is within m·2⁻¹⁰⁰·Σ|x| of the exact sum before one rounding, and no value, infinity or
-///              NaN outside a row's frame touches it; extremes of floats follow IEEE 754 totalOrder.
+/// sum over m rows is within m·2⁻¹⁰⁰·Σ|x| of the exact sum before one rounding, and no value, infinity or
+/// NaN outside a row's frame touches it; extremes of floats follow IEEE 754 totalOrder.
 /// # Launches   3 for the partitions, 2 more for an order, 1 a frame, 1 a nullable argument; then 1 for ranks and counts,
-///              2 for values of other rows and for sums, 2 to 4 for what takes a tree; for strings 2 more (3 for their
-///              extremes).
+/// 2 for values of other rows and for sums, 2 to 4 for what takes a tree; for strings 2 more (3 for their
+/// extremes).
 /// # Errors     unsupported, as [`WindowSpec::check`] says, and for 2³² rows; `is_user` where an average of decimals
-///              does not fit its type; out of memory.
+/// does not fit its type; out of memory.
 /// # Source     prefix sums with decoupled look-back (Merrill and Garland, 2016); trees of aggregates as in Leis and
-///              others, Efficient Processing of Window Functions in Analytical SQL Queries (2015); sums in pairs of
-///              doubles (Dekker, 1971).
+/// others, Efficient Processing of Window Functions in Analytical SQL Queries (2015); sums in pairs of
+/// doubles (Dekker, 1971).
 pub fn window(task: &mut Task<'_>, chunk: &DeviceChunk, spec: &WindowSpec) -> Result<DeviceChunk> {
     use WindowKind::*;
     spec.check(&chunk.schema)?;
