@@ -16,8 +16,8 @@ use crate::bench;
 const PLAIN: Shape = Shape { rows: 10_000, groups: 10, nulls: 0, sorted: false };
 const WITH_NULLS: Shape = Shape { nulls: 5, ..PLAIN };
 
-/// No device form: a median and a correlation.
-const MAY_FALL_BACK: &[&str] = &["Q6", "Q9"];
+/// Questions that may fall back: none does.
+const MAY_FALL_BACK: &[&str] = &[];
 
 /// The folder of all shapes that the tests use, each generated once.
 fn data() -> &'static PathBuf {
