@@ -10,14 +10,15 @@
 #   GPU_QUERIES        queries of `swath bench tpch`, such as 1,6 (all)
 #   GPU_ITERATIONS     hot runs of each query of `swath bench tpch` (3)
 #   GPU_DATA           a folder with TPC-H data, or for it (made, and removed at the end)
-#   GPU_TESTS          modules of tests to run (operators differential tpch_device)
+#   GPU_ROWS           rows of `swath bench operators` (1e7)
+#   GPU_TESTS          modules of tests to run (operators differential joins sort window aggregates strings tpch_device)
 set -uo pipefail
 
 bundle=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${OUT:-./gpu-results}
 seconds_max=${GPU_SECONDS:-540}
 scale_factors=${GPU_SCALE_FACTORS:-1 10}
-tests=${GPU_TESTS:-operators differential tpch_device}
+tests=${GPU_TESTS:-operators differential joins sort window aggregates strings tpch_device}
 mkdir -p "$out" || exit 1
 out=$(cd "$out" && pwd)
 work=$(mktemp -d) || exit 1
@@ -211,7 +212,7 @@ import json, os, re, sys
 
 out, date, gpu, driver, commit = sys.argv[1:]
 report = {"date": date, "gpu": gpu, "driver": driver, "commit": commit}
-parts = sorted(name for name in os.listdir(out) if re.fullmatch(r"(device|tpch-sf[0-9.]+)\.json", name))
+parts = sorted(name for name in os.listdir(out) if re.fullmatch(r"(costs|device|operators|tpch-sf[0-9.]+)\.json", name))
 if not parts:
     sys.exit("there are no figures")
 for part in parts:
@@ -228,9 +229,20 @@ print(whole)
 PYTHON
 }
 
+# One round of each case: the answers are checked, and the best of few says what a kernel can.
+bench_operators() {
+    "$work/bin/swath" bench operators --rows "${GPU_ROWS:-1e7}" --rounds 3 --output "$out/operators.json"
+}
+
+# What `auto` decides by, on this card: written beside the figures, and used by nothing here.
+calibrate() {
+    "$work/bin/swath" calibrate --output "$out/costs.json"
+}
+
+export -f bench_operators calibrate
 export -f unpack check_device driver_version test_module sanitize bench_device bench_tpch collect
 export bundle work out data date commit
-rm -f "$out"/device.json "$out"/tpch-sf*.json
+rm -f "$out"/{costs,device,operators}.json "$out"/tpch-sf*.json
 
 say "Swath $commit, $date"
 # Without the programs or a device there is nothing to try.
@@ -275,6 +287,8 @@ step "bench device, scale factor $largest" 200 bench_device "$largest" && note
 for scale_factor in $scale_factors; do
     step "bench tpch, scale factor $scale_factor" 400 bench_tpch "$scale_factor" && note 50
 done
+step "bench operators" 150 bench_operators && note
+step "calibrate" 120 calibrate && note
 if [ -n "$sanitizer" ] && [ $((seconds_max - reserve - SECONDS)) -gt 20 ]; then
     step "compute-sanitizer racecheck" 60 sanitize racecheck
 fi
