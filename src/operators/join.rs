@@ -22,6 +22,9 @@ static SOURCE: LazyLock<KernelSource> = LazyLock::new(|| {
     KernelSource::new("groups", text, entries)
 });
 
+/// The most rows of a table: its slots, of which there are up to four times as many, are numbered by 4 bytes.
+const ROWS_MAX: usize = (1 << 30) - 1;
+
 /// The tables that a pipeline looks into, by number; those that it does not look into may be missing.
 pub type Tables = Vec<Option<Arc<JoinTable>>>;
 
@@ -72,10 +75,10 @@ pub fn build(
     marks: bool,
 ) -> Result<JoinTable> {
     let rows = chunk.rows;
-    if rows >= u32::MAX as usize {
+    if rows > ROWS_MAX {
+        // Whoever asks does it in partitions then.
         return Err(Error::out_of_memory(format!(
-            "a join table of {rows} rows; one takes fewer than {}",
-            u32::MAX
+            "a join table of {rows} rows; one takes {ROWS_MAX} at most"
         )));
     }
     let marks = match marks {
