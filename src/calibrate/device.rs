@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 
-use super::fit::{Sample, fit, residual};
+use super::Fitted;
+use super::fit::{Sample, fit};
 use super::probe::{probes, tables};
-use super::{Fitted, Observation};
 use crate::bench::run::DeviceWork;
 use crate::config::Config;
 use crate::device::{KernelSource, transfer_bandwidth};
@@ -103,16 +103,7 @@ pub async fn measure(old: &DeviceCosts, rows: u64, bar: &ProgressBar) -> Result<
         launch_s: measured(launch_s, old.launch_s),
         compile_s: measured(compile_s / stages, old.compile_s),
     };
-    let observation = |(what, sample): (&&'static str, &Sample)| Observation {
-        what,
-        measured_s: sample.seconds,
-        fitted_s: sample.predicted(&found),
-    };
-    Ok(Fitted {
-        costs,
-        observations: whats.iter().zip(&samples).map(observation).collect(),
-        residual: residual(&samples, &found),
-    })
+    Ok(Fitted::of(costs, &whats, &samples, &found))
 }
 
 /// One launch among many, as tasks launch: with the events that time it.

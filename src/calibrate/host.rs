@@ -12,9 +12,9 @@ use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionContext;
 use indicatif::ProgressBar;
 
-use super::fit::{Sample, fit, residual};
+use super::Fitted;
+use super::fit::{Sample, fit};
 use super::probe::{Probe, decode, operators, probes, tables};
-use super::{Fitted, Observation};
 use crate::device::PinnedBuffer;
 use crate::error::{Error, Result};
 use crate::operator_bench::data::{TableSpec, Values};
@@ -95,16 +95,7 @@ pub async fn measure(
         stage_bytes_per_s: stage_bytes_per_s()?,
         core_share,
     };
-    let observation = |(what, sample): (&&'static str, &Sample)| Observation {
-        what,
-        measured_s: sample.seconds,
-        fitted_s: sample.predicted(&found),
-    };
-    Ok(Fitted {
-        costs,
-        observations: whats.iter().zip(&samples).map(observation).collect(),
-        residual: residual(&samples, &found),
-    })
+    Ok(Fitted::of(costs, &whats, &samples, &found))
 }
 
 /// The best time of a query from its plan to its last row.

@@ -14,6 +14,8 @@ pub mod probe;
 
 use serde::Serialize;
 
+use self::fit::{Sample, residual};
+
 /// A time that was measured, and what the fitted constants make of the same work.
 #[derive(Clone, Debug, Serialize)]
 pub struct Observation {
@@ -29,4 +31,17 @@ pub struct Fitted<C> {
     pub observations: Vec<Observation>,
     /// The root of the mean square of the relative errors; `None` where nothing was to be explained.
     pub residual: Option<f64>,
+}
+
+impl<C> Fitted<C> {
+    /// Puts `costs` beside how well `found`, the seconds per unit that they come from, explain each sample.
+    fn of(costs: C, whats: &[&'static str], samples: &[Sample], found: &[f64]) -> Fitted<C> {
+        let observation = |(what, sample): (&&'static str, &Sample)| Observation {
+            what,
+            measured_s: sample.seconds,
+            fitted_s: sample.predicted(found),
+        };
+        let observations = whats.iter().zip(samples).map(observation).collect();
+        Fitted { costs, observations, residual: residual(samples, found) }
+    }
 }

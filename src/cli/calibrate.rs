@@ -39,8 +39,8 @@ pub(super) async fn run(arguments: &CalibrateArguments) -> Result<()> {
         Error::user("there is no home folder to keep the constants in; name a file with --output")
     })?;
     let probe = device::probe();
-    let device = probe.devices.first().filter(|_| probe.is_usable());
-    let is_simulated = device.is_some_and(|device| device.name.to_lowercase().contains("simulat"));
+    let device = probe.usable().first();
+    let is_simulated = device.is_some_and(|device| device.is_simulated());
     let cores = device::cpu_cores();
     let old = Costs::find(Some(&path), device.map(|device| device.name.as_str()), cores);
     for damage in old.notes.iter().filter(|_| old.damaged) {

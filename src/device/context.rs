@@ -35,6 +35,13 @@ pub struct DeviceInfo {
     pub bandwidth_bytes: u64,
 }
 
+impl DeviceInfo {
+    /// Whether the device is a simulated one, whose times mean nothing.
+    pub fn is_simulated(&self) -> bool {
+        self.name.to_lowercase().contains("simulat")
+    }
+}
+
 impl fmt::Display for DeviceInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "device {} ({})", self.ordinal, self.name)

@@ -49,6 +49,11 @@ impl DriverReport {
     pub fn is_usable(&self) -> bool {
         !self.devices.is_empty() && self.nvrtc.version.is_some()
     }
+
+    /// Returns the devices that queries can run on here.
+    pub fn usable(&self) -> &[DeviceInfo] {
+        if self.is_usable() { &self.devices } else { &[] }
+    }
 }
 
 /// CPU threads that this process may use.

@@ -52,24 +52,13 @@ pub fn split(pipeline: &Pipeline, unique: &[bool]) -> Vec<Part> {
 /// Cuts `pipeline` before step `at`: the first half writes what the second reads.
 pub fn cut_at(pipeline: &Pipeline, at: usize) -> (Pipeline, Pipeline) {
     let (columns, _) = pipeline.columns();
-    let before: usize =
-        pipeline.steps[..at].iter().enumerate().map(|(number, step)| step.adds(number).len()).sum();
-    let base = pipeline.input.fields().len() + before;
+    let base = columns_before(pipeline, at);
     let second = Pipeline {
         input: pipeline.input.clone(),
         steps: pipeline.steps[at..].to_vec(),
         sink: pipeline.sink.clone(),
     };
-    let mut live: Vec<usize> = vec![];
-    second.walk(&mut |expr| {
-        if let Op::Column(index) = expr.op
-            && index < base
-            && !live.contains(&index)
-        {
-            live.push(index);
-        }
-    });
-    live.sort_unstable();
+    let live = live_columns(&second, None, base);
     let fields: Vec<FieldRef> = live.iter().map(|&index| columns.fields()[index].clone()).collect();
     let output: SchemaRef = Arc::new(Schema::new(fields));
     let written = live.iter().map(|&index| {
@@ -112,6 +101,31 @@ pub fn with_partition(pipeline: &Pipeline, keys: &[Expr], count: u8) -> Result<P
     Ok(Pipeline { sink, ..pipeline.clone() })
 }
 
+/// How many columns `pipeline` has before step `at`.
+fn columns_before(pipeline: &Pipeline, at: usize) -> usize {
+    let added = pipeline.steps[..at].iter().enumerate().map(|(number, step)| step.adds(number).len());
+    pipeline.input.fields().len() + added.sum::<usize>()
+}
+
+/// The columns below `base` that `later` or `residual` reads, ascending.
+fn live_columns(later: &Pipeline, residual: Option<&Expr>, base: usize) -> Vec<usize> {
+    let mut live: Vec<usize> = vec![];
+    let mut note = |expr: &Expr| {
+        if let Op::Column(index) = expr.op
+            && index < base
+            && !live.contains(&index)
+        {
+            live.push(index);
+        }
+    };
+    later.walk(&mut note);
+    if let Some(residual) = residual {
+        residual.walk(&mut note);
+    }
+    live.sort_unstable();
+    live
+}
+
 /// A place to cut.
 struct Cut<'a> {
     pipeline: &'a Pipeline,
@@ -126,27 +140,14 @@ struct Cut<'a> {
 
 impl<'a> Cut<'a> {
     fn new(pipeline: &'a Pipeline, at: usize, probe: &'a Probe) -> Self {
-        let before: usize =
-            pipeline.steps[..at].iter().enumerate().map(|(number, step)| step.adds(number).len()).sum();
-        let base = pipeline.input.fields().len() + before;
+        let base = columns_before(pipeline, at);
         let (columns, _) = pipeline.columns();
-        let mut live: Vec<usize> = vec![];
-        let mut note = |expr: &Expr| {
-            if let Op::Column(index) = expr.op
-                && index < base
-                && !live.contains(&index)
-            {
-                live.push(index);
-            }
-        };
         let later = Pipeline {
             input: pipeline.input.clone(),
             steps: pipeline.steps[at + 1..].to_vec(),
             sink: pipeline.sink.clone(),
         };
-        later.walk(&mut note);
-        probe.residual.iter().for_each(|residual| residual.walk(&mut note));
-        live.sort_unstable();
+        let live = live_columns(&later, probe.residual.as_ref(), base);
         let fields = live.iter().map(|&index| columns.fields()[index].clone()).collect();
         Cut { pipeline, at, probe, base, live, fields }
     }

@@ -9,14 +9,10 @@ use swath::bench::question::Question;
 use swath::bench::run::{TableFile, references};
 use swath::clickbench::data::{files, folder, generate};
 use swath::clickbench::query::Query;
-use swath::config::Fallback;
 
 use crate::bench;
 
 const ROWS: u64 = 10_000;
-
-/// Queries that may fall back: none does.
-const MAY_FALL_BACK: &[&str] = &[];
 
 /// The table and the queries; the table is generated once.
 fn hits() -> (Vec<TableFile>, Vec<Question>) {
@@ -46,12 +42,7 @@ async fn answers_are_right_on_the_host() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_right_under_placement_device() {
     let (tables, questions) = hits();
-    let references = references(&tables, &questions).await.expect("DataFusion answers right");
-    let session = bench::device(&tables, Fallback::Allow).await;
-    let receipts = bench::check_all(&session, &questions, &references).await;
-    bench::check_fallbacks(&questions, &receipts, MAY_FALL_BACK);
-    let launched: u64 = receipts.iter().map(|receipt| receipt.totals.kernels_launched).sum();
-    assert!(launched > 0, "nothing ran on the device");
+    bench::check_on_device(&tables, &questions).await;
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 use swath::bench::generate::Stop;
 use swath::bench::question::Question;
 use swath::bench::run::{TableFile, references};
-use swath::config::Fallback;
 use swath::h2o::data::{Shape, generate};
 use swath::h2o::query::{Query, Task};
 
@@ -15,9 +14,6 @@ use crate::bench;
 
 const PLAIN: Shape = Shape { rows: 10_000, groups: 10, nulls: 0, sorted: false };
 const WITH_NULLS: Shape = Shape { nulls: 5, ..PLAIN };
-
-/// Questions that may fall back: none does.
-const MAY_FALL_BACK: &[&str] = &[];
 
 /// The folder of all shapes that the tests use, each generated once.
 fn data() -> &'static PathBuf {
@@ -60,12 +56,7 @@ async fn answers_are_right_under_placement_device() {
     for shape in [PLAIN, WITH_NULLS] {
         for of in Task::ALL {
             let (tables, questions) = task(shape, of);
-            let references = references(&tables, &questions).await.expect("DataFusion answers right");
-            let session = bench::device(&tables, Fallback::Allow).await;
-            let receipts = bench::check_all(&session, &questions, &references).await;
-            bench::check_fallbacks(&questions, &receipts, MAY_FALL_BACK);
-            let launched: u64 = receipts.iter().map(|receipt| receipt.totals.kernels_launched).sum();
-            assert!(launched > 0, "nothing ran on the device");
+            bench::check_on_device(&tables, &questions).await;
         }
     }
 }

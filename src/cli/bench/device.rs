@@ -49,7 +49,7 @@ struct Report<'a> {
 
 pub(super) async fn run(arguments: &DeviceBenchArguments) -> Result<()> {
     let probe = device::probe();
-    let Some(device) = probe.devices.first().filter(|_| probe.is_usable()) else {
+    let Some(device) = probe.usable().first() else {
         let problems: Vec<&str> = probe.problems.iter().map(|problem| problem.what.as_str()).collect();
         return Err(Error::unsupported(format!(
             "no device can be measured: {}; swath doctor says what to do",
@@ -79,7 +79,7 @@ pub(super) async fn run(arguments: &DeviceBenchArguments) -> Result<()> {
         device,
         driver: probe.driver.version.as_deref(),
         nvrtc: probe.nvrtc.version.as_deref(),
-        simulated: device.name.to_lowercase().contains("simulat"),
+        simulated: device.is_simulated(),
         scale_factor: arguments.scale_factor,
         iterations: arguments.iterations,
         copy,

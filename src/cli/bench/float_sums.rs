@@ -41,8 +41,8 @@ pub(in crate::cli) struct FloatSumsArguments {
 
 pub(super) async fn run(arguments: &FloatSumsArguments) -> Result<()> {
     let probe = device::probe();
-    let device = probe.devices.first().filter(|_| probe.is_usable());
-    let simulated = device.is_some_and(|device| device.name.to_lowercase().contains("simulat"));
+    let device = probe.usable().first();
+    let simulated = device.is_some_and(|device| device.is_simulated());
     let session = Session::with_config(Config { fallback: Fallback::Error, ..Config::default() })?;
     let table = table(arguments.rows)?;
     session.context().register_table("t", table).map_err(|error| Error::bug(error.to_string()))?;

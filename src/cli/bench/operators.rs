@@ -62,7 +62,7 @@ pub(super) async fn run(arguments: &OperatorsBenchArguments) -> Result<()> {
     }
     let file = arguments.output.as_deref().map(WholeFile::create).transpose()?;
     let probe = device::probe();
-    let device = probe.devices.first().filter(|_| probe.is_usable());
+    let device = probe.usable().first();
     let threads = arguments.threads.map_or_else(device::cpu_cores, usize::from);
     let copy = match device.map(|device| device.ordinal) {
         Some(ordinal) => {
@@ -83,7 +83,7 @@ pub(super) async fn run(arguments: &OperatorsBenchArguments) -> Result<()> {
     bar.finish_and_clear();
     let report = Report {
         device,
-        simulated: device.is_some_and(|device| device.name.to_lowercase().contains("simulat")),
+        simulated: device.is_some_and(|device| device.is_simulated()),
         cpu_threads: threads,
         rows: arguments.rows,
         rounds: arguments.rounds,

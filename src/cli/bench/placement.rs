@@ -8,7 +8,7 @@ use crate::bench::placement::{Heat, PlacementRun, run as run_placements, steps};
 use crate::bench::run::Bench;
 use crate::cli::print;
 use crate::config::Placement;
-use crate::device;
+use crate::device::{self, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::observe::progress;
 use crate::session::WholeFile;
@@ -54,11 +54,8 @@ pub(super) async fn run<S: Serialize>(
     file: Option<WholeFile>,
 ) -> Result<()> {
     let probe = device::probe();
-    let devices: Vec<String> = match probe.is_usable() {
-        true => probe.devices.iter().map(|device| device.name.clone()).collect(),
-        false => Vec::new(),
-    };
-    let simulated = devices.iter().any(|name| name.to_lowercase().contains("simulat"));
+    let devices: Vec<String> = probe.usable().iter().map(|device| device.name.clone()).collect();
+    let simulated = probe.usable().iter().any(DeviceInfo::is_simulated);
     let placements = match devices.is_empty() {
         true => vec![Placement::Host, Placement::Auto],
         false => vec![Placement::Host, Placement::Device, Placement::Auto],

@@ -12,7 +12,7 @@ use crate::bench::run::{Bench, Run, Runner, TableFile, run as run_bench};
 use crate::cli::arguments::DeviceArguments;
 use crate::cli::print;
 use crate::config::Placement;
-use crate::device;
+use crate::device::{self, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::observe::progress;
 use crate::session::WholeFile;
@@ -92,10 +92,7 @@ pub(super) async fn run<S: Serialize>(
         return super::placement::run(suite, arguments, file).await;
     }
     let probe = device::probe();
-    let devices: Vec<String> = match probe.is_usable() {
-        true => probe.devices.iter().map(|device| device.name.clone()).collect(),
-        false => Vec::new(),
-    };
+    let devices: Vec<String> = probe.usable().iter().map(|device| device.name.clone()).collect();
     let placements = match arguments.device.placement {
         // One placement where one was asked for; else the host, and with a device also auto and device.
         Some(placement) => vec![placement],
@@ -123,9 +120,9 @@ pub(super) async fn run<S: Serialize>(
         parameters: (),
         iterations: arguments.iterations,
         reference: &suite.reference,
-        simulated: devices.iter().any(|name| name.to_lowercase().contains("simulat")),
+        simulated: probe.usable().iter().any(DeviceInfo::is_simulated),
         devices: &devices,
-        cpu_threads: config.target_partitions.unwrap_or_else(cpu_threads),
+        cpu_threads: config.target_partitions.unwrap_or_else(device::cpu_cores),
         runs: &runs,
     };
     print(&text(&suite.title, &report))?;
@@ -147,10 +144,6 @@ pub(super) async fn run<S: Serialize>(
         0 => Ok(()),
         wrong => Err(Error::user(format!("{wrong} of {} runs failed or answered wrong", runs.len()))),
     }
-}
-
-fn cpu_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 fn text(title: &str, report: &SuiteReport) -> String {
