@@ -1,0 +1,1 @@
+//! Indexing: integers, slices, masks, integer arrays; assignment.

@@ -1,0 +1,1 @@
+//! Shapes: reshape, permute, join, repeat, pad.

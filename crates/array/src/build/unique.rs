@@ -1,0 +1,1 @@
+//! Sets and counts, whose shapes depend on values.

@@ -1,0 +1,1 @@
+//! Fused elementwise programs, interpreted tile by tile.

@@ -1,0 +1,1 @@
+//! Fourier transforms along the last axis.

@@ -1,0 +1,1 @@
+//! Philox counters and the distributions made of them.

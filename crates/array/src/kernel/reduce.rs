@@ -1,0 +1,1 @@
+//! Partial results of reductions, and their merging.

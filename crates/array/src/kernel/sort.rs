@@ -1,0 +1,1 @@
+//! Sorts and searches along the last axis.

@@ -1,0 +1,1 @@
+//! Arrays in files: read by region where they are needed, written chunk by chunk.
