@@ -32,6 +32,7 @@ use crate::observe::receipt::{OperatorReceipt, Receipt, Totals, human_bytes};
 use crate::plan;
 
 pub use crate::plan::cost::{CostFile, Costs, DeviceCosts};
+pub use error::translate;
 pub use frame::{Frame, QueryResult, ResultStream};
 pub use statement::{ends_statement, split as split_statements};
 pub use table::{Compression, Format, TableOptions, TableSource};

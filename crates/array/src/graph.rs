@@ -3,6 +3,7 @@
 //! [`Array`]s are immutable and cheap to clone. They are made by the functions of [`build`](crate::build), which
 //! check shapes and types; here only what holds of every node is said.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -108,7 +109,7 @@ impl Region {
 }
 
 /// Where values come from that are read by region: a file, a store of chunks. Calls come from many threads.
-pub trait Source: fmt::Debug + Send + Sync {
+pub trait Source: Any + Send + Sync + fmt::Debug {
     /// What it is, for `EXPLAIN`: a kind and a name, such as `npy 'x.npy'`.
     fn describe(&self) -> String;
     fn dtype(&self) -> DType;

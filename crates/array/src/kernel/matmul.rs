@@ -3,11 +3,14 @@
 //! Floats and complex numbers go to faer's kernels, which take any strides. Integers and booleans, which no BLAS knows,
 //! have a blocked loop of their own. The 16-bit floats are widened panel by panel, so that sums are made in `float32`.
 
+use std::marker::PhantomData;
+
 use faer::linalg::matmul::matmul;
 use faer::traits::ComplexField;
 use faer::{Accum, MatMut, MatRef, Par};
 use half::{bf16, f16};
 use num_complex::Complex;
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::dtype::{DType, Element};
@@ -225,9 +228,11 @@ impl Ring for bool {
 macro_rules! wrapping {
     ($($type:ty)*) => {
         $(impl Ring for $type {
+            #[inline(always)]
             fn add(self, other: $type) -> $type {
                 self.wrapping_add(other)
             }
+            #[inline(always)]
             fn multiply(self, other: $type) -> $type {
                 self.wrapping_mul(other)
             }
@@ -257,6 +262,12 @@ impl Product<'_> {
     }
 
     fn block_of_rows<T: Ring>(&self, start: usize, rows: usize) {
+        Arch::new().dispatch(BlockOfRows::<T> { product: self, start, rows, of: PhantomData });
+    }
+
+    /// Inlined where it is called, so that it is compiled for the widest vectors that the processor has.
+    #[inline(always)]
+    fn block_of_rows_with_vectors<T: Ring>(&self, start: usize, rows: usize) {
         let (columns, depth) = (self.b.shape()[1], self.a.shape()[1]);
         let width = columns.min(PANEL_COLUMNS);
         let mut panel = vec![T::default(); depth.min(PANEL_DEPTH) * width];
@@ -286,7 +297,24 @@ impl Product<'_> {
     }
 }
 
+struct BlockOfRows<'a, 'b, T> {
+    product: &'a Product<'b>,
+    start: usize,
+    rows: usize,
+    of: PhantomData<T>,
+}
+
+impl<T: Ring> NullaryFnOnce for BlockOfRows<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.product.block_of_rows_with_vectors::<T>(self.start, self.rows);
+    }
+}
+
 /// Adds `depth` rows of a panel, each times its factor: four at a time, so that sums are loaded a quarter as often.
+#[inline(always)]
 fn add_products<T: Ring>(sums: &mut [T], panel: &[T], factor: impl Fn(usize) -> T, depth: usize) {
     let m = sums.len();
     let mut p = 0;
@@ -321,7 +349,7 @@ mod tests {
         let len: usize = shape.iter().product();
         dispatch!(dtype, T => {
             let of = |i: usize| match dtype {
-                DType::Bool => Scalar::Bool(i % 3 == 0),
+                DType::Bool => Scalar::Bool(i.is_multiple_of(3)),
                 _ if dtype.is_complex() => Scalar::Complex(Complex::new((i * 7 % 5) as f64, (i * 3 % 4) as f64 - 1.0)),
                 _ => Scalar::Int((i * 7 % 11) as i128),
             };

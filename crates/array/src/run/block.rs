@@ -37,6 +37,10 @@ impl Grid {
         self.counts.iter().product()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Blocks along each axis.
     pub fn counts(&self) -> &[usize] {
         &self.counts

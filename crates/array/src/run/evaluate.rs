@@ -32,7 +32,8 @@ impl Values {
         self.stored.write().unwrap_or_else(PoisonError::into_inner).remove(&id)
     }
 
-    fn get(&self, id: u64) -> Option<Arc<Vec<Stored>>> {
+    /// The outputs of a stage, where they are there.
+    pub fn get(&self, id: u64) -> Option<Arc<Vec<Stored>>> {
         self.stored.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 

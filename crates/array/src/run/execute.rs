@@ -1,6 +1,7 @@
 //! Running stages: each is cut into blocks, which threads compute side by side.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use rayon::prelude::*;
 
@@ -10,6 +11,7 @@ use crate::graph::{Array, BlockOperator, Op, Region};
 use crate::kernel::matmul;
 use crate::kernel::reduce::Partial;
 use crate::program::ReduceOp;
+use crate::run::accelerate::{Outcome, StageReport};
 use crate::run::block::{Grid, block_shape};
 use crate::run::evaluate::Values;
 use crate::run::region::{input_regions, relative};
@@ -34,15 +36,21 @@ const KEPT_VALUE_BYTES_MAX: usize = 64 << 10;
 const SMALL_PRODUCT: usize = 1 << 18;
 
 /// Runs stages one after the other.
-pub struct Execution<'a> {
-    pub runner: &'a Runner,
+pub struct Execution {
+    pub runner: Runner,
     pub plan: Plan,
     pub values: Values,
+    reports: Mutex<Vec<StageReport>>,
 }
 
-impl<'a> Execution<'a> {
-    pub fn new(runner: &'a Runner, plan: Plan) -> Self {
-        Execution { runner, plan, values: Values::default() }
+impl Execution {
+    pub fn new(runner: &Runner, plan: Plan) -> Self {
+        Execution { runner: runner.clone(), plan, values: Values::default(), reports: Mutex::default() }
+    }
+
+    /// What the stages that have run did, in their order.
+    pub fn take_reports(&self) -> Vec<StageReport> {
+        std::mem::take(&mut self.reports.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Runs all stages; the results are in [`values`](Execution::values).
@@ -53,17 +61,24 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
-    /// Runs the stages before the last, and writes the last's blocks to `sink`.
-    pub fn run_into(&self, sink: &dyn Sink) -> Result<()> {
+    /// Runs all that has to be whole before any region of the last stage's array can be asked for.
+    pub fn prepare(&self) -> Result<()> {
         let Some((last, before)) = self.plan.stages.split_last() else { return Ok(()) };
         for number in 0..before.len() {
             self.run_stage(number)?;
         }
-        let array = &last.array;
-        let is_regional = !matches!(array.op(), Op::Reduce(..) | Op::MatMul) && !is_whole_block(array);
-        if !is_regional {
+        let is_breaker = matches!(last.array.op(), Op::Reduce(..) | Op::MatMul | Op::Block(_));
+        if is_breaker && !is_inline(&last.array) {
             self.run_stage(before.len())?;
         }
+        Ok(())
+    }
+
+    /// Computes the last stage's array block by block into `sink`.
+    pub fn run_into(&self, sink: &dyn Sink) -> Result<()> {
+        let Some(last) = self.plan.stages.last() else { return Ok(()) };
+        self.prepare()?;
+        let array = &last.array;
         let unit = sink.chunks().unwrap_or_else(|| vec![1; array.ndim()]);
         let elements = self.block_elements(array).max(unit.iter().product());
         let grid = Grid::new(&Region::whole(array.shape()), block_shape(array.shape(), elements, &unit));
@@ -75,13 +90,13 @@ impl<'a> Execution<'a> {
 
     fn run_stage(&self, number: usize) -> Result<()> {
         let stage = &self.plan.stages[number];
-        let outputs = match stage.array.op() {
-            _ if self.values.is_known(&stage.array) => return Ok(()),
-            Op::Reduce(op, axes) => vec![self.reduce(stage, *op, axes)?],
-            Op::MatMul => vec![self.multiply(stage)?],
-            Op::Block(operator) if !is_inline(&stage.array) => self.blocks(stage, operator)?,
-            _ => vec![self.elementwise(stage)?],
-        };
+        if self.values.is_known(&stage.array) {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let (outputs, mut report) = self.stage_outputs(stage)?;
+        report.seconds = started.elapsed().as_secs_f64();
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
         self.keep_small(stage, &outputs);
         self.values.insert(stage.array.id(), outputs);
         for read in self.plan.stages[..number].iter().filter(|read| read.last_reader == Some(number)) {
@@ -90,6 +105,25 @@ impl<'a> Execution<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Has the accelerator, where there is one that takes it, run a stage; else runs it here.
+    fn stage_outputs(&self, stage: &Stage) -> Result<(Vec<Stored>, StageReport)> {
+        let mut note = None;
+        if let Some(accelerator) = self.runner.accelerator() {
+            match accelerator.run(stage, &self.values, &self.runner)? {
+                Outcome::Done(outputs, report) => return Ok((outputs, report)),
+                Outcome::Declined(reason) => note = Some(reason),
+            }
+        }
+        let outputs = match stage.array.op() {
+            Op::Reduce(op, axes) => vec![self.reduce(stage, *op, axes)?],
+            Op::MatMul => vec![self.multiply(stage)?],
+            Op::Block(operator) if !is_inline(&stage.array) => self.blocks(stage, operator)?,
+            _ => vec![self.elementwise(stage)?],
+        };
+        let report = StageReport { note, ..StageReport::on_host(&stage.array) };
+        Ok((outputs, report))
     }
 
     fn keep_small(&self, stage: &Stage, outputs: &[Stored]) {
@@ -451,15 +485,6 @@ impl<'a> Execution<'a> {
         let small = each.saturating_mul(all) <= BLOCK_ELEMENTS / 4;
         let count = if small { all } else { wanted.min(fair.max(1)) };
         block_shape(&shared.shape, count.min(fitting), &[])
-    }
-}
-
-/// Whether an operator's result has to be made whole before it is written.
-fn is_whole_block(array: &Array) -> bool {
-    match array.op() {
-        Op::Block(_) => !is_inline(array),
-        Op::Output(_) => false,
-        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing here depends on how many chunks an array has: stages are nodes, blocks are numbers, and any region of any
 //! array can be asked for, so that rechunking moves nothing by itself.
 
+pub mod accelerate;
 pub mod block;
 pub mod evaluate;
 mod execute;
@@ -22,6 +23,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::error::{Error, Result};
 use crate::graph::{Array, Region};
 use crate::tensor::Tensor;
+use accelerate::{Accelerator, StageReport};
 use execute::Execution;
 use memory::{Budget, Memory, Unlimited};
 
@@ -38,6 +40,7 @@ pub struct Runner {
     may_spill_results: bool,
     cancelled: Arc<AtomicBool>,
     progress: Arc<Progress>,
+    accelerator: Option<Arc<dyn Accelerator>>,
 }
 
 /// How far a run has come, in blocks; the total grows as stages begin.
@@ -65,6 +68,28 @@ pub trait Sink: Send + Sync {
     fn write(&self, region: &Region, values: &Tensor) -> Result<()>;
 }
 
+/// An array of which any region can be computed, from any thread.
+pub struct Prepared {
+    array: Array,
+    execution: Execution,
+}
+
+impl Prepared {
+    /// The values of a region.
+    ///
+    /// # Errors
+    /// As [`Runner::compute`].
+    pub fn region(&self, region: &Region) -> Result<Tensor> {
+        self.execution.runner.check_cancelled()?;
+        self.execution.values.region(&self.array, region)
+    }
+
+    /// What the stages that ran did.
+    pub fn take_reports(&self) -> Vec<StageReport> {
+        self.execution.take_reports()
+    }
+}
+
 impl Default for Runner {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -75,6 +100,7 @@ impl Default for Runner {
             may_spill_results: false,
             cancelled: Arc::default(),
             progress: Arc::default(),
+            accelerator: None,
         }
     }
 }
@@ -128,6 +154,16 @@ impl Runner {
         self
     }
 
+    /// With something that may run stages in place of the CPU.
+    pub fn with_accelerator(mut self, accelerator: Arc<dyn Accelerator>) -> Runner {
+        self.accelerator = Some(accelerator);
+        self
+    }
+
+    pub(crate) fn accelerator(&self) -> Option<&Arc<dyn Accelerator>> {
+        self.accelerator.as_ref()
+    }
+
     pub fn threads(&self) -> usize {
         self.threads
     }
@@ -150,16 +186,43 @@ impl Runner {
     /// # Errors
     /// As [`compute`](Runner::compute).
     pub fn compute_all(&self, arrays: &[Array]) -> Result<Vec<Tensor>> {
+        Ok(self.compute_reported(arrays)?.0)
+    }
+
+    /// As [`compute_all`](Runner::compute_all), and says what each stage did.
+    ///
+    /// # Errors
+    /// As [`compute`](Runner::compute).
+    pub fn compute_reported(&self, arrays: &[Array]) -> Result<(Vec<Tensor>, Vec<StageReport>)> {
         if arrays.iter().all(|array| array.value().is_some()) {
-            return Ok(arrays.iter().filter_map(Array::value).cloned().collect());
+            return Ok((arrays.iter().filter_map(Array::value).cloned().collect(), vec![]));
         }
-        let execution = Execution::new(self, stages::plan(arrays, self.kept_bytes_max()));
+        let execution = Execution::new(self, self.plan(arrays));
         execution.run()?;
         let whole = |array: &Array| {
             let region = Region::whole(array.shape());
             execution.values.region(array, &region)
         };
-        arrays.iter().map(whole).collect()
+        let values = arrays.iter().map(whole).collect::<Result<_>>()?;
+        Ok((values, execution.take_reports()))
+    }
+
+    /// The stages in which some arrays would be computed.
+    pub fn plan(&self, arrays: &[Array]) -> stages::Plan {
+        stages::plan(arrays, self.kept_bytes_max())
+    }
+
+    /// Runs what has to be whole before regions of an array can be computed.
+    ///
+    /// # Errors
+    /// As [`compute`](Runner::compute).
+    pub fn prepare(&self, array: &Array) -> Result<Prepared> {
+        let mut runner = self.clone();
+        runner.may_spill_results = true;
+        let plan = runner.plan(std::slice::from_ref(array));
+        let execution = Execution::new(&runner, plan);
+        execution.prepare()?;
+        Ok(Prepared { array: array.clone(), execution })
     }
 
     /// Computes an array and keeps its values with a node of their own; what does not fit in memory lies on disk.
@@ -169,13 +232,15 @@ impl Runner {
     pub fn persist(&self, array: &Array) -> Result<Array> {
         let mut runner = self.clone();
         runner.may_spill_results = true;
-        let plan = stages::plan(std::slice::from_ref(array), self.kept_bytes_max());
-        let execution = Execution::new(&runner, plan);
+        let execution = Execution::new(&runner, runner.plan(std::slice::from_ref(array)));
         execution.run()?;
         if let Some(value) = array.value() {
-            return Ok(Array::from_tensor(value.clone()));
+            return Ok(Array::from_tensor(value.clone()).with_chunks(array.chunks().to_vec()));
         }
         let persisted = store::Persisted::of(&execution.values, array)?;
+        if let store::Stored::Memory { tensor, .. } = persisted.stored() {
+            return Ok(Array::from_tensor(tensor.clone()).with_chunks(array.chunks().to_vec()));
+        }
         Ok(Array::from_source(Arc::new(persisted)).with_chunks(array.chunks().to_vec()))
     }
 
@@ -186,8 +251,7 @@ impl Runner {
     pub fn write(&self, array: &Array, sink: &dyn Sink) -> Result<()> {
         let mut runner = self.clone();
         runner.may_spill_results = true;
-        let plan = stages::plan(std::slice::from_ref(array), self.kept_bytes_max());
-        Execution::new(&runner, plan).run_into(sink)
+        Execution::new(&runner, runner.plan(std::slice::from_ref(array))).run_into(sink)
     }
 
     /// Bytes up to which work that stages share is kept rather than repeated: a quarter of the memory.

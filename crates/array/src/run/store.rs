@@ -1,5 +1,7 @@
 //! What a stage leaves for later ones: in memory, or in a file where that is full.
 
+use std::any::Any;
+use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -15,8 +17,28 @@ use crate::tensor::{Target, Tensor, TensorMut};
 /// The values of a region of an array.
 #[derive(Debug)]
 pub enum Stored {
-    Memory { origin: Vec<usize>, tensor: Tensor },
-    Disk { origin: Vec<usize>, file: SpilledTensor },
+    Memory {
+        origin: Vec<usize>,
+        tensor: Tensor,
+    },
+    Disk {
+        origin: Vec<usize>,
+        file: SpilledTensor,
+    },
+    /// Where an [`Accelerator`](crate::run::Accelerator) keeps them.
+    Remote {
+        origin: Vec<usize>,
+        values: Arc<dyn RemoteValues>,
+    },
+}
+
+/// Values in the memory of an accelerator, row-major.
+pub trait RemoteValues: Any + fmt::Debug + Send + Sync {
+    /// Reads a region, counted from the values' own first index.
+    ///
+    /// # Errors
+    /// A fault of the device.
+    fn read(&self, region: &Region) -> Result<Tensor>;
 }
 
 impl Stored {
@@ -28,6 +50,7 @@ impl Stored {
         match self {
             Stored::Memory { origin, tensor } => Ok(tensor.slice(&relative(region, origin).slices())),
             Stored::Disk { origin, file } => file.read(&relative(region, origin)),
+            Stored::Remote { origin, values } => values.read(&relative(region, origin)),
         }
     }
 
@@ -35,7 +58,7 @@ impl Stored {
     pub fn tensor(&self) -> Option<&Tensor> {
         match self {
             Stored::Memory { tensor, .. } => Some(tensor),
-            Stored::Disk { .. } => None,
+            Stored::Disk { .. } | Stored::Remote { .. } => None,
         }
     }
 }
@@ -145,15 +168,20 @@ impl Persisted {
         Ok(Persisted { shape, dtype: array.dtype(), chunks, outputs, output: 0 })
     }
 
-    /// Whether it lies on disk.
-    pub fn is_on_disk(&self) -> bool {
-        self.outputs[self.output].tensor().is_none()
+    /// Where it lies.
+    pub fn stored(&self) -> &Stored {
+        &self.outputs[self.output]
     }
 }
 
 impl Source for Persisted {
     fn describe(&self) -> String {
-        format!("persisted {}", if self.is_on_disk() { "on disk" } else { "in memory" })
+        let place = match self.stored() {
+            Stored::Memory { .. } => "in memory",
+            Stored::Disk { .. } => "on disk",
+            Stored::Remote { .. } => "on a device",
+        };
+        format!("persisted {place}")
     }
 
     fn dtype(&self) -> DType {
