@@ -42,7 +42,8 @@ pub fn compute(session: &Session, arrays: &[Array], watch: &Watch) -> Result<Com
     load_frames(session, arrays)?;
     let planned = started.elapsed();
     let (values, reports) = runner(session, watch).compute_reported(arrays)?;
-    let receipt = receipt(&reports, started.elapsed(), planned, arrays.iter().map(|array| array.len() as u64).sum());
+    let receipt =
+        receipt(&reports, started.elapsed(), planned, arrays.iter().map(|array| array.len() as u64).sum());
     Ok(Computed { values, receipt })
 }
 
@@ -73,13 +74,22 @@ pub fn runner(session: &Session, watch: &Watch) -> Runner {
 ///
 /// # Errors
 /// A column that is not there or whose type no array has, by name; those of counting.
-pub fn from_frame(session: &Session, frame: DataFrame, columns: Option<&[&str]>, as_matrix: bool) -> Result<Array> {
+pub fn from_frame(
+    session: &Session,
+    frame: DataFrame,
+    columns: Option<&[&str]>,
+    as_matrix: bool,
+) -> Result<Array> {
     let frame = match columns {
-        Some(columns) => frame.select_columns(columns).map_err(|error| Error::value(error.strip_backtrace()))?,
+        Some(columns) => {
+            frame.select_columns(columns).map_err(|error| Error::value(error.strip_backtrace()))?
+        }
         None => frame,
     };
-    let rows = block_on(session, frame.clone().count())?.map_err(|error| Error::value(error.strip_backtrace()))?;
-    let source = FrameSource::new(frame.logical_plan().clone(), rows, as_matrix).map_err(from_session_error)?;
+    let rows =
+        block_on(session, frame.clone().count())?.map_err(|error| Error::value(error.strip_backtrace()))?;
+    let source =
+        FrameSource::new(frame.logical_plan().clone(), rows, as_matrix).map_err(from_session_error)?;
     Ok(Array::from_source(Arc::new(source)))
 }
 
@@ -89,7 +99,8 @@ pub fn from_frame(session: &Session, frame: DataFrame, columns: Option<&[&str]>,
 /// # Errors
 /// Another number of axes or names; a type that no column has.
 pub fn to_frame(session: &Session, array: &Array, names: &[String]) -> Result<DataFrame> {
-    let node = ArrayNode::new(array, names, runner(session, &Watch::default())).map_err(from_session_error)?;
+    let node =
+        ArrayNode::new(array, names, runner(session, &Watch::default())).map_err(from_session_error)?;
     Ok(DataFrame::new(session.context().state(), node.into_plan()))
 }
 
@@ -119,7 +130,8 @@ fn block_on<T: Send>(_: &Session, work: impl Future<Output = T> + Send) -> Resul
     std::thread::scope(|scope| {
         let joined = scope
             .spawn(|| {
-                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+                let runtime =
+                    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
                 Ok(runtime.block_on(work))
             })
             .join();
@@ -161,8 +173,14 @@ fn receipt(reports: &[StageReport], wall: Duration, planning: Duration, rows: u6
         note: report.note.clone(),
         ..OperatorReceipt::default()
     };
-    let root = OperatorReceipt { name: "ArrayExec".into(), place: "host".into(), rows_out: rows, ..Default::default() };
-    let operators: Vec<OperatorReceipt> = std::iter::once(root).chain(reports.iter().rev().map(operator)).collect();
+    let root = OperatorReceipt {
+        name: "ArrayExec".into(),
+        place: "host".into(),
+        rows_out: rows,
+        ..Default::default()
+    };
+    let operators: Vec<OperatorReceipt> =
+        std::iter::once(root).chain(reports.iter().rev().map(operator)).collect();
     let sum = |field: fn(&OperatorReceipt) -> u64| operators.iter().map(field).sum();
     let totals = Totals {
         wall_ms: wall.as_secs_f64() * 1e3,

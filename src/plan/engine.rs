@@ -356,6 +356,7 @@ pub fn install(mut builder: SessionStateBuilder, engine: Arc<Engine>) -> Session
         false => rule,
     });
     let placement = Arc::new(PlacementRule::new(engine.clone())) as Arc<_>;
-    let builder = builder.with_analyzer_rule(Arc::new(ExactSumsRule)).with_query_planner(Arc::new(ArrayPlanner));
+    let builder =
+        builder.with_analyzer_rule(Arc::new(ExactSumsRule)).with_query_planner(Arc::new(ArrayPlanner));
     builder.with_physical_optimizer_rules(rules.chain([placement]).collect())
 }

@@ -62,7 +62,16 @@ impl ArrayExec {
         );
         let prepared = Arc::default();
         let metrics = ExecutionPlanMetricsSet::new();
-        ArrayExec { array, schema, sources, children, runner, properties: Arc::new(properties), metrics, prepared }
+        ArrayExec {
+            array,
+            schema,
+            sources,
+            children,
+            runner,
+            properties: Arc::new(properties),
+            metrics,
+            prepared,
+        }
     }
 }
 
@@ -221,9 +230,7 @@ fn to_column(values: &Tensor) -> crate::Result<ArrayRef> {
         Ok(Arc::new(PrimitiveArray::<T>::from_iter_values(values)))
     }
     match values.dtype() {
-        DType::Bool => {
-            Ok(Arc::new(BooleanArray::from(values.to_vec::<bool>().map_err(from_array_error)?)))
-        }
+        DType::Bool => Ok(Arc::new(BooleanArray::from(values.to_vec::<bool>().map_err(from_array_error)?))),
         DType::I8 => primitive::<datatypes::Int8Type>(values),
         DType::I16 => primitive::<datatypes::Int16Type>(values),
         DType::I32 => primitive::<datatypes::Int32Type>(values),

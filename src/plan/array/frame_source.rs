@@ -209,9 +209,15 @@ fn to_tensor(column: &ArrayRef, dtype: DType) -> Result<Tensor> {
         DType::U16 => Ok(primitive::<datatypes::UInt16Type>(&column, dtype)),
         DType::U32 => Ok(primitive::<datatypes::UInt32Type>(&column, dtype)),
         DType::U64 => Ok(primitive::<datatypes::UInt64Type>(&column, dtype)),
-        DType::F16 => Ok(primitive::<datatypes::Float16Type>(&filled::<datatypes::Float16Type>(column), dtype)),
-        DType::F32 => Ok(primitive::<datatypes::Float32Type>(&filled::<datatypes::Float32Type>(column), dtype)),
-        DType::F64 => Ok(primitive::<datatypes::Float64Type>(&filled::<datatypes::Float64Type>(column), dtype)),
+        DType::F16 => {
+            Ok(primitive::<datatypes::Float16Type>(&filled::<datatypes::Float16Type>(column), dtype))
+        }
+        DType::F32 => {
+            Ok(primitive::<datatypes::Float32Type>(&filled::<datatypes::Float32Type>(column), dtype))
+        }
+        DType::F64 => {
+            Ok(primitive::<datatypes::Float64Type>(&filled::<datatypes::Float64Type>(column), dtype))
+        }
         other => Err(Error::bug(format!("no column has type {other}"))),
     }
 }

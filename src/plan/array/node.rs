@@ -11,7 +11,9 @@ use datafusion::common::{DFSchema, DFSchemaRef};
 use datafusion::error::{DataFusionError, Result as PlanResult};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner;
-use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore};
+use datafusion::logical_expr::{
+    Expr, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
+};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 use swath_array::Array;
@@ -43,20 +45,25 @@ impl ArrayNode {
             [_] => 1,
             [_, columns] => *columns,
             _ => {
-                let message = format!("an array of shape {shape} is no table: one or two axes are rows and columns");
+                let message =
+                    format!("an array of shape {shape} is no table: one or two axes are rows and columns");
                 return Err(Error::user(message));
             }
         };
         if columns != names.len() {
-            let message =
-                format!("an array of shape {shape} has {columns} columns, and there are {} names", names.len());
+            let message = format!(
+                "an array of shape {shape} has {columns} columns, and there are {} names",
+                names.len()
+            );
             return Err(Error::user(message));
         }
         let data_type = column_type(array.dtype()).ok_or_else(|| {
             Error::user(format!("no column holds {}: cast the array, or take its parts", array.dtype()))
         })?;
-        let fields: Vec<Field> = names.iter().map(|name| Field::new(name, data_type.clone(), false)).collect();
-        let schema = DFSchema::try_from(Schema::new(fields)).map_err(|error| Error::user(error.strip_backtrace()))?;
+        let fields: Vec<Field> =
+            names.iter().map(|name| Field::new(name, data_type.clone(), false)).collect();
+        let schema =
+            DFSchema::try_from(Schema::new(fields)).map_err(|error| Error::user(error.strip_backtrace()))?;
         let sources = sources_of(std::slice::from_ref(array));
         let inputs = sources.iter().map(|source| source.plan().clone()).collect();
         Ok(ArrayNode { array: array.clone(), runner, sources, inputs, schema: Arc::new(schema) })

@@ -1,6 +1,7 @@
 //! Elements and rows by number: the operators that copy them.
 
 use crate::build::axis::normalize_axis;
+use crate::build::elementwise::cast;
 use crate::build::index::resolve::{element, out_of_bounds};
 use crate::build::manipulate::{broadcast_shapes, broadcast_to, moveaxis, ravel};
 use crate::dispatch_size;
@@ -76,10 +77,7 @@ pub(super) fn check_integers(indices: &Array) -> Result<()> {
 
 /// The array as 64-bit integers.
 pub(crate) fn as_i64(x: &Array) -> Array {
-    if x.dtype() == DType::I64 {
-        return x.clone();
-    }
-    Array::new(Op::Cast, vec![x.clone()], DType::I64, x.shape().to_vec())
+    cast(x, DType::I64)
 }
 
 /// Which axes are indexed: those behind the first `outer`, as many as there are names, by which messages call them.
@@ -93,8 +91,7 @@ pub(super) fn gather(x: &Array, spec: Gather, indices: &[Array]) -> Result<Array
     let Gather { outer, axis_names } = spec;
     let indexed = &x.shape()[outer..outer + axis_names.len()];
     let picked = indices[0].shape();
-    let shape =
-        [&x.shape()[..outer], picked, &x.shape()[outer + axis_names.len()..]].concat();
+    let shape = [&x.shape()[..outer], picked, &x.shape()[outer + axis_names.len()..]].concat();
     crate::tensor::count(&shape)?;
     let mut known = Vec::with_capacity(indices.len());
     for ((index, &name), &len) in indices.iter().zip(&axis_names).zip(indexed) {
@@ -122,9 +119,7 @@ fn known_values(index: &Array) -> Result<Option<Tensor>> {
     match (index.value(), index.op(), index.inputs()) {
         (Some(value), ..) => Ok(Some(value.clone())),
         (_, Op::Full(value), _) => Ok(Some(Tensor::scalar(*value, DType::I64)?.broadcast(index.shape()))),
-        (_, Op::Broadcast, [input]) => {
-            Ok(known_values(input)?.map(|value| value.broadcast(index.shape())))
-        }
+        (_, Op::Broadcast, [input]) => Ok(known_values(input)?.map(|value| value.broadcast(index.shape()))),
         _ => Ok(None),
     }
 }

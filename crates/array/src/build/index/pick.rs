@@ -1,8 +1,8 @@
 //! Choosing elements by conditions.
 
+use crate::build::elementwise::cast;
 use crate::build::index::gather::{as_i64, check_integers, gather, take};
 use crate::build::index::resolve::true_numbers;
-use crate::build::index::scatter::cast;
 use crate::build::manipulate::{broadcast_arrays, ravel, stack};
 use crate::build::unique::{nonzero, nonzero_numbers};
 use crate::dtype::DType;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::build::elementwise::cast;
 use crate::build::index::gather::{as_i64, check_integers, for_each_element, rows};
 use crate::build::index::resolve::out_of_bounds;
 use crate::build::manipulate::{broadcast_to, moveaxis, permute_dims, ravel, reshape_to};
 use crate::dtype::DType;
 use crate::error::{Result, show_shape};
-use crate::graph::{Array, BlockOperator, Op, Region};
+use crate::graph::{Array, BlockOperator, Region};
 use crate::tensor::{Slice, Tensor, TensorMut, copy};
 
 /// Puts values at the numbers of a vector's elements; an array of more axes counts as its vector. The last of several
@@ -59,13 +60,6 @@ pub fn put_along_axis(x: &Array, indices: &Array, values: &Array, axis: Option<i
     moveaxis(&result, &[-1], &[axis])
 }
 
-pub(super) fn cast(x: &Array, dtype: DType) -> Array {
-    if x.dtype() == dtype {
-        return x.clone();
-    }
-    Array::new(Op::Cast, vec![x.clone()], dtype, x.shape().to_vec())
-}
-
 /// Puts `values`, `[outer…, k…, inner…]`, into `x`, `[outer…, indexed…, inner…]`, at indices `[k…]`.
 pub(super) fn scatter(
     x: &Array,
@@ -77,13 +71,7 @@ pub(super) fn scatter(
     if values.is_empty() && indices[0].is_empty() {
         return x.clone();
     }
-    let operator = Put {
-        dtype: x.dtype(),
-        shape: x.shape().to_vec(),
-        outer,
-        picked: indices[0].ndim(),
-        axis_names,
-    };
+    let operator = Put { dtype: x.dtype(), shape: x.shape().to_vec(), outer, axis_names };
     let inputs = [x, values].into_iter().chain(indices).cloned().collect();
     Array::block(Arc::new(operator), inputs).remove(0)
 }
@@ -93,8 +81,6 @@ struct Put {
     dtype: DType,
     shape: Vec<usize>,
     outer: usize,
-    /// How many axes the indices have.
-    picked: usize,
     axis_names: Vec<usize>,
 }
 
@@ -269,11 +255,11 @@ impl Paste {
                 let distance = if step > 0 { index - first } else { first - index };
                 distance.max(0).unsigned_abs().div_ceil(step.unsigned_abs().max(1)).min(slice.count)
             };
-            let (from, to) = if step > 0 { (past(least), past(end)) } else { (past(end - 1), past(least - 1)) };
+            let (from, to) =
+                if step > 0 { (past(least), past(end)) } else { (past(end - 1), past(least - 1)) };
             (from, to.saturating_sub(from))
         };
-        let (start, shape) =
-            self.slices.iter().zip(block.start.iter().zip(&block.shape)).map(axis).unzip();
+        let (start, shape) = self.slices.iter().zip(block.start.iter().zip(&block.shape)).map(axis).unzip();
         Region { start, shape }
     }
 }

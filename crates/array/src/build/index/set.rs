@@ -1,8 +1,9 @@
 //! Writing by index: a new array with some elements replaced.
 
+use crate::build::elementwise::cast;
 use crate::build::index::get::{Advanced, without_leading_units};
 use crate::build::index::resolve::{Index, Part, resolve};
-use crate::build::index::scatter::{cast, paste, permute_back, scatter};
+use crate::build::index::scatter::{paste, permute_back, scatter};
 use crate::build::manipulate::{broadcast_to, permute_dims, reshape_to};
 use crate::error::{Error, Result, show_shape};
 use crate::graph::{Array, Op};

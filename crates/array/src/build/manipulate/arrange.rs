@@ -105,7 +105,8 @@ pub fn tile(x: &Array, counts: &[usize]) -> Result<Array> {
         std::iter::repeat_n(1, ndim - x.ndim()).chain(x.shape().iter().copied()).collect();
     let single: Vec<usize> = shape.iter().flat_map(|&len| [1, len]).collect();
     let repeated: Vec<usize> = counts.iter().zip(&shape).flat_map(|(&count, &len)| [count, len]).collect();
-    let result: Vec<usize> = counts.iter().zip(&shape).map(|(&count, &len)| count.saturating_mul(len)).collect();
+    let result: Vec<usize> =
+        counts.iter().zip(&shape).map(|(&count, &len)| count.saturating_mul(len)).collect();
     crate::tensor::count(&result)?;
     if counts.iter().all(|&count| count == 1) {
         return Ok(reshape_to(x, &shape));
@@ -154,8 +155,11 @@ pub fn repeat_by(x: &Array, counts: &Array, axis: Option<i64>, runner: &Runner) 
     if counts.len() == 1 {
         return repeat(&x, counts[0] as usize, Some(axis as i64));
     }
-    let indices: Vec<i64> =
-        counts.iter().enumerate().flat_map(|(i, &count)| std::iter::repeat_n(i as i64, count as usize)).collect();
+    let indices: Vec<i64> = counts
+        .iter()
+        .enumerate()
+        .flat_map(|(i, &count)| std::iter::repeat_n(i as i64, count as usize))
+        .collect();
     let total = indices.len();
     let indices = Array::from_tensor(Tensor::from_vec(indices, &[total])?);
     debug_assert_eq!(indices.dtype(), DType::I64);

@@ -1,9 +1,11 @@
 //! Several arrays to one, and one to several.
 
 use crate::build::axis::normalize_axis;
-use crate::build::manipulate::shape::{atleast_1d, atleast_2d, atleast_3d, ravel, reshape_to, slice_axis, swapaxes};
+use crate::build::elementwise::cast;
 use crate::build::manipulate::expand_dims;
-use crate::dtype::DType;
+use crate::build::manipulate::shape::{
+    atleast_1d, atleast_2d, atleast_3d, ravel, reshape_to, slice_axis, swapaxes,
+};
 use crate::error::{Error, Result, show_shape};
 use crate::graph::{Array, Op};
 use crate::tensor::Slice;
@@ -46,13 +48,6 @@ pub fn concat(arrays: &[Array], axis: Option<i64>) -> Result<Array> {
         1 => Ok(parts.remove(0)),
         _ => Ok(Array::new(Op::Concat(axis), parts, dtype, shape)),
     }
-}
-
-fn cast(x: &Array, dtype: DType) -> Array {
-    if x.dtype() == dtype {
-        return x.clone();
-    }
-    Array::new(Op::Cast, vec![x.clone()], dtype, x.shape().to_vec())
 }
 
 /// Joins arrays of one shape along a new axis.

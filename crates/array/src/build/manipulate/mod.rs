@@ -16,7 +16,8 @@ pub use join::{
 pub use pad::{PadMode, pad};
 pub use shape::{
     atleast_1d, atleast_2d, atleast_3d, broadcast_arrays, broadcast_shapes, broadcast_to, expand_dims,
-    matrix_transpose, moveaxis, permute_dims, ravel, rechunk, reshape, rollaxis, squeeze, swapaxes, transpose,
+    matrix_transpose, moveaxis, permute_dims, ravel, rechunk, reshape, rollaxis, squeeze, swapaxes,
+    transpose,
 };
 
 pub(crate) use shape::{reshape_to, slice};

@@ -1,6 +1,7 @@
 //! Axes: added, removed, reordered, repeated, split and joined.
 
 use crate::build::axis::{normalize_axes, normalize_axis};
+use crate::build::elementwise;
 use crate::error::{Error, Result, show_shape};
 use crate::graph::{Array, Op};
 use crate::tensor::{Slice, count};
@@ -11,8 +12,7 @@ use crate::tensor::{Slice, count};
 /// `Value`, naming both shapes, where the new one does not have as many elements.
 pub fn reshape(x: &Array, shape: &[i64]) -> Result<Array> {
     let asked = || format!("({})", shape.iter().map(i64::to_string).collect::<Vec<_>>().join(", "));
-    let cannot =
-        |why: &str| Error::value(format!("cannot reshape {} into {}{why}", describe(x), asked()));
+    let cannot = |why: &str| Error::value(format!("cannot reshape {} into {}{why}", describe(x), asked()));
     if let Some(&len) = shape.iter().find(|&&len| len < -1) {
         return Err(cannot(&format!(": {len} is not a length")));
     }
@@ -52,9 +52,10 @@ pub fn ravel(x: &Array) -> Array {
 /// Slices of all axes, which are within the shape; the array itself where they show all of it.
 pub(crate) fn slice(x: &Array, slices: Vec<Slice>) -> Array {
     let shape: Vec<usize> = slices.iter().map(|slice| slice.count).collect();
-    let is_all = slices.iter().zip(x.shape()).all(|(slice, &len)| {
-        slice.count == len && (len < 2 || (slice.start == 0 && slice.step == 1))
-    });
+    let is_all = slices
+        .iter()
+        .zip(x.shape())
+        .all(|(slice, &len)| slice.count == len && (len < 2 || (slice.start == 0 && slice.step == 1)));
     if is_all {
         return x.clone();
     }
@@ -166,8 +167,9 @@ pub fn expand_dims(x: &Array, axes: &[i64]) -> Result<Array> {
     let ndim = x.ndim() + axes.len();
     let added = normalize_axes(Some(axes), ndim)?;
     let mut own = x.shape().iter();
-    let shape: Vec<usize> =
-        (0..ndim).filter_map(|axis| if added.contains(&axis) { Some(1) } else { own.next().copied() }).collect();
+    let shape: Vec<usize> = (0..ndim)
+        .filter_map(|axis| if added.contains(&axis) { Some(1) } else { own.next().copied() })
+        .collect();
     Ok(reshape_to(x, &shape))
 }
 
@@ -196,23 +198,7 @@ pub fn squeeze(x: &Array, axes: Option<&[i64]>) -> Result<Array> {
 /// # Errors
 /// `Value`, naming the shapes, where they do not fit.
 pub fn broadcast_shapes<S: AsRef<[usize]>>(shapes: &[S]) -> Result<Vec<usize>> {
-    let ndim = shapes.iter().map(|shape| shape.as_ref().len()).max().unwrap_or(0);
-    let mut result = vec![1; ndim];
-    for shape in shapes.iter().map(AsRef::as_ref) {
-        let own = result[ndim - shape.len()..].iter_mut();
-        for (len, &other) in own.zip(shape) {
-            if *len == 1 {
-                *len = other;
-            } else if other != 1 && other != *len {
-                let all: Vec<String> = shapes.iter().map(|shape| show_shape(shape.as_ref())).collect();
-                return Err(Error::value(format!(
-                    "operands could not be broadcast together with shapes {}",
-                    all.join(" ")
-                )));
-            }
-        }
-    }
-    Ok(result)
+    elementwise::broadcast_shape(&shapes.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }
 
 /// Repeats axes of one element, and adds axes in front, until the array has this shape.
@@ -224,8 +210,9 @@ pub fn broadcast_to(x: &Array, shape: &[usize]) -> Result<Array> {
         return Ok(x.clone());
     }
     let added = shape.len().checked_sub(x.ndim());
-    let fits =
-        added.is_some_and(|added| x.shape().iter().zip(&shape[added..]).all(|(&own, &len)| own == len || own == 1));
+    let fits = added.is_some_and(|added| {
+        x.shape().iter().zip(&shape[added..]).all(|(&own, &len)| own == len || own == 1)
+    });
     if !fits {
         return Err(Error::value(format!(
             "an array of shape {} cannot be broadcast to shape {}",
@@ -233,7 +220,7 @@ pub fn broadcast_to(x: &Array, shape: &[usize]) -> Result<Array> {
             show_shape(shape)
         )));
     }
-    Ok(Array::new(Op::Broadcast, vec![x.clone()], x.dtype(), shape.to_vec()))
+    Ok(elementwise::broadcast(x, shape))
 }
 
 /// The arrays, each broadcast to the shape that all of them have together.
