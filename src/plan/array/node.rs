@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema};
 use async_trait::async_trait;
+use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, DFSchemaRef};
 use datafusion::error::{DataFusionError, Result as PlanResult};
-use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{
     Expr, Extension, LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
 };
@@ -143,10 +144,10 @@ impl QueryPlanner for ArrayPlanner {
     async fn create_physical_plan(
         &self,
         plan: &LogicalPlan,
-        state: &SessionState,
+        session: &dyn Session,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
         let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(ArrayPlanner)]);
-        planner.create_physical_plan(plan, state).await
+        planner.create_physical_plan(plan, session).await
     }
 }
 
@@ -158,7 +159,8 @@ impl ExtensionPlanner for ArrayPlanner {
         node: &dyn UserDefinedLogicalNode,
         _: &[&LogicalPlan],
         inputs: &[Arc<dyn ExecutionPlan>],
-        _: &SessionState,
+        _: &dyn Session,
+        _: &PhysicalPlanningContext,
     ) -> PlanResult<Option<Arc<dyn ExecutionPlan>>> {
         let Some(node) = node.as_any().downcast_ref::<ArrayNode>() else { return Ok(None) };
         if inputs.len() != node.sources.len() {
