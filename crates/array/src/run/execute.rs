@@ -74,11 +74,9 @@ impl Execution {
         Ok(())
     }
 
-    /// Computes the last stage's array block by block into `sink`.
-    pub fn run_into(&self, sink: &dyn Sink) -> Result<()> {
-        let Some(last) = self.plan.stages.last() else { return Ok(()) };
+    /// Computes `array`, which is the last stage's if its values are not known already, block by block into `sink`.
+    pub fn run_into(&self, array: &Array, sink: &dyn Sink) -> Result<()> {
         self.prepare()?;
-        let array = &last.array;
         let unit = sink.chunks().unwrap_or_else(|| vec![1; array.ndim()]);
         let elements = self.block_elements(array).max(unit.iter().product());
         let grid = Grid::new(&Region::whole(array.shape()), block_shape(array.shape(), elements, &unit));
