@@ -7,9 +7,11 @@
 //! | `zarr` | Zarr v3 (v2 is read): folders of chunks, sharded or not, compressed | all |
 //! | `safetensors` | safetensors: named tensors in one file | all but complex128 |
 //! | `glob` | many such files as one array | |
+//! | [`chunked`] | what formats share whose chunks are only read whole | |
 //!
 //! May be called by anything above; knows graphs and tensors, nothing of plans.
 
+pub mod chunked;
 mod file;
 mod flat;
 mod glob;
@@ -123,7 +125,7 @@ impl Format {
 /// ```
 pub fn open(path: &str, options: &OpenOptions) -> Result<Array> {
     if glob::is_pattern(path) {
-        return open_parts(path.to_string(), &glob::matches(path)?, options);
+        return open_parts(path.to_string(), &files(path)?, options);
     }
     Ok(Array::from_source(open_source(Path::new(path), options.name.as_deref(), false)?))
 }
@@ -218,11 +220,33 @@ fn named(format: Format, arrays: &[(String, Array)]) -> Result<Vec<(String, Arra
     Ok(all)
 }
 
+/// The files that a path means: those that a pattern matches, in alphabetical order, or the one.
+///
+/// # Errors
+/// `Io` where no file matches, `Value` where the pattern is not one.
+pub fn files(path: &str) -> Result<Vec<PathBuf>> {
+    if glob::is_pattern(path) { glob::matches(path) } else { Ok(vec![PathBuf::from(path)]) }
+}
+
+/// Arrays of several files as one: what [`open_files`] does with those that it opens, for formats of other crates. `name`
+/// is what the array is called in plans, `paths` are what errors call the parts.
+///
+/// # Errors
+/// `Value` and `Type` where shapes or types do not fit, naming the file; `Axis` where there is no such axis.
+pub fn combine(
+    name: String,
+    paths: &[PathBuf],
+    parts: Vec<Arc<dyn Source>>,
+    combine: Combine,
+) -> Result<Array> {
+    Ok(Array::from_source(Arc::new(glob::Files::new(name, paths, parts, combine)?)))
+}
+
 fn open_parts(name: String, paths: &[PathBuf], options: &OpenOptions) -> Result<Array> {
     let many = paths.len() > glob::OPEN_FILES_MAX;
     let open = |path: &PathBuf| open_source(path, options.name.as_deref(), many);
     let parts = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
-    Ok(Array::from_source(Arc::new(glob::Files::new(name, paths, parts, options.combine)?)))
+    combine(name, paths, parts, options.combine)
 }
 
 /// Opens one array of one file; `many`: among so many that it must not be held open.
