@@ -25,8 +25,8 @@ mod zarr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
-use crate::graph::{Array, Source};
+use crate::error::{Error, Result, show_shape};
+use crate::graph::{Array, CHUNK_BYTES, Source, automatic_chunks};
 use crate::run::Runner;
 
 /// What to open, and how.
@@ -199,6 +199,34 @@ fn check_options(path: &Path, format: Format, options: &SaveOptions) -> Result<(
         }
         _ => Ok(()),
     }
+}
+
+/// The lengths of an array's chunks in a file: those of the options or, where they name none, the array's own, unless
+/// these are too long for each thread to hold one.
+///
+/// # Errors
+/// `Value` where the options' do not fit the array.
+pub fn chunk_lengths(array: &Array, options: &SaveOptions) -> Result<Vec<usize>> {
+    if let Some(chunks) = &options.chunks {
+        return check_lengths("chunks", chunks, array.shape());
+    }
+    let bytes = array.chunks().iter().fold(array.dtype().size(), |bytes, &len| bytes.saturating_mul(len));
+    Ok(match bytes <= CHUNK_BYTES {
+        true => array.chunks().to_vec(),
+        false => automatic_chunks(array.dtype(), array.shape()),
+    })
+}
+
+/// One length, of at least 1, for each axis.
+fn check_lengths(what: &str, lengths: &[usize], shape: &[usize]) -> Result<Vec<usize>> {
+    if lengths.len() != shape.len() || lengths.contains(&0) {
+        return Err(Error::value(format!(
+            "{what} {} do not fit an array of shape {}: one length of at least 1 is needed for each axis",
+            show_shape(lengths),
+            show_shape(shape)
+        )));
+    }
+    Ok(lengths.to_vec())
 }
 
 /// The arrays under the names that they get.

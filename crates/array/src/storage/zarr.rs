@@ -22,12 +22,12 @@ use zarrs::node::{Node, NodePath};
 use crate::dispatch;
 use crate::dtype::DType;
 use crate::error::{Error, Result, show_shape};
-use crate::graph::{Array, CHUNK_BYTES, Region, automatic_chunks};
+use crate::graph::{Array, Region, automatic_chunks};
 use crate::run::{Runner, Sink};
 use crate::storage::chunked::{ChunkFile, Chunked, gather};
 use crate::storage::file::{failed, folder_of};
 use crate::storage::flat::{Layout, check_region, check_values};
-use crate::storage::{Compression, SaveOptions};
+use crate::storage::{Compression, SaveOptions, check_lengths, chunk_lengths};
 use crate::tensor::Tensor;
 
 /// What `zarr-python` compresses with, and how hard.
@@ -239,18 +239,9 @@ impl ZarrSink {
         options: &SaveOptions,
     ) -> Result<ZarrSink> {
         let (dtype, shape) = (array.dtype(), array.shape().to_vec());
-        let checked = |what: &str, lengths: &Option<Vec<usize>>| match lengths {
-            Some(lengths) if lengths.len() != shape.len() || lengths.contains(&0) => {
-                Err(Error::value(format!(
-                    "{what} {} do not fit an array of shape {}: one length of at least 1 is needed for each axis",
-                    show_shape(lengths),
-                    show_shape(&shape)
-                )))
-            }
-            lengths => Ok(lengths.clone()),
-        };
-        let chunk = checked("chunks", &options.chunks)?.unwrap_or_else(|| chunk_of(array));
-        let shard = checked("shards", &options.shards)?;
+        let chunk = chunk_lengths(array, options)?;
+        let shard =
+            options.shards.as_deref().map(|shard| check_lengths("shards", shard, &shape)).transpose()?;
         if let Some(shard) = &shard
             && shard.iter().zip(&chunk).any(|(shard, chunk)| shard % chunk != 0)
         {
@@ -281,15 +272,6 @@ impl ZarrSink {
             .store_metadata_opt(&plain)
             .map_err(|error| Error::io(format!("cannot write {}: {error}", shown(name))))?;
         Ok(ZarrSink { dtype, chunks: file.clone(), shape, stored })
-    }
-}
-
-/// The array's own chunks, unless they are so long that none could be held in memory by each thread.
-fn chunk_of(array: &Array) -> Vec<usize> {
-    let bytes = array.chunks().iter().fold(array.dtype().size(), |bytes, &len| bytes.saturating_mul(len));
-    match bytes <= CHUNK_BYTES {
-        true => array.chunks().to_vec(),
-        false => automatic_chunks(array.dtype(), array.shape()),
     }
 }
 
