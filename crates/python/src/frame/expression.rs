@@ -223,6 +223,11 @@ impl PyExpression {
         PyExpression(Expr::InList(InList::new(Box::new(self.inner()), values, false)))
     }
 
+    /// Whether text is like a pattern of SQL.
+    fn like(&self, pattern: &str) -> Self {
+        PyExpression(self.inner().like(lit(pattern)))
+    }
+
     /// The values of an aggregate or a window function over the rows of the same partition.
     fn over(
         &self,

@@ -25,6 +25,7 @@ use swath::plan::{DeviceExec, PlacementExec, SwathOptions};
 use swath::session::{Frame, QueryResult, ResultStream, Session, WriteFormat};
 
 use super::bind::{Item, Scope, output_name};
+use super::expression::PyExpression;
 use super::raise::Raise;
 use super::run::wait_for;
 use super::{data_type, export, ingest, interchange};
@@ -197,6 +198,12 @@ impl PyFrame {
         fields
             .map(|field| (field.name().clone(), data_type::name(field.data_type()), field.is_nullable()))
             .collect()
+    }
+
+    /// The expression of a column's name or of SQL text.
+    fn parse(&self, text: String) -> PyResult<PyExpression> {
+        let parsed = self.scope().expression(Item::Text(text));
+        parsed.map(PyExpression).map_err(|error| self.session.translate(error, &self.plan)).raise()
     }
 
     fn is_computed(&self) -> bool {

@@ -65,6 +65,13 @@ impl PySession {
         Ok(PySession(Arc::new(session)))
     }
 
+    /// Raises unless a session could be opened with these options; opens none.
+    #[staticmethod]
+    fn check(options: BTreeMap<String, String>) -> PyResult<()> {
+        let mut config = Config::default();
+        options.iter().try_for_each(|(key, value)| configure(&mut config, key, value)).raise()
+    }
+
     /// Sets an option by its name in SQL.
     fn set(&self, py: Python<'_>, option: String, value: String) -> PyResult<()> {
         let session = Arc::clone(&self.0);
