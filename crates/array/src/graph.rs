@@ -109,7 +109,7 @@ impl Region {
 }
 
 /// Where values come from that are read by region: a file, a store of chunks. Calls come from many threads.
-pub trait Source: Any + fmt::Debug + Send + Sync {
+pub trait Source: Any + Send + Sync + fmt::Debug {
     /// What it is, for `EXPLAIN`: a kind and a name, such as `npy 'x.npy'`.
     fn describe(&self) -> String;
     fn dtype(&self) -> DType;
