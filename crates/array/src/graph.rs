@@ -143,6 +143,12 @@ pub trait BlockOperator: fmt::Debug + Send + Sync {
     /// # Errors
     /// What the values do not allow: a singular matrix, an index out of range.
     fn compute(&self, block: &Region, inputs: &[Tensor]) -> Result<Vec<Tensor>>;
+    /// Whether blocks read the same parts of an input again and again, as a gather does: what is not in memory already is
+    /// then computed once, before the first block.
+    fn rereads(&self, input: usize) -> bool {
+        let _ = input;
+        false
+    }
     /// Bytes of scratch per byte of input, for choosing block sizes.
     fn scratch_factor(&self) -> usize {
         2

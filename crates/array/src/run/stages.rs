@@ -49,7 +49,8 @@ fn is_breaker(array: &Array) -> bool {
 /// Cuts the graph of `results` into stages; work that is shared is kept where it has at most `kept_bytes_max` bytes.
 pub fn plan(results: &[Array], kept_bytes_max: u128) -> Plan {
     let nodes = inputs_first(results);
-    let shared = shared_work(&nodes, kept_bytes_max);
+    let mut shared = shared_work(&nodes, kept_bytes_max);
+    shared.extend(reread(&nodes));
     let is_result: HashSet<u64> = results.iter().map(Array::id).collect();
     let is_stage = |node: &Array| {
         node.value().is_none()
@@ -109,6 +110,34 @@ fn inputs_first(results: &[Array]) -> Vec<Array> {
         }
     }
     order
+}
+
+/// Nodes that block operators read again and again, and that do not lie in memory.
+fn reread(nodes: &[Array]) -> Vec<u64> {
+    let mut found = Vec::new();
+    for node in nodes.iter().filter(|node| node.value().is_none() && is_inline(node)) {
+        let Op::Block(operator) = node.op() else { continue };
+        let inputs = node.inputs().iter().enumerate().filter(|&(i, _)| operator.rereads(i));
+        found.extend(inputs.filter(|(_, input)| !shows_memory(input)).map(|(_, input)| input.id()));
+    }
+    found
+}
+
+/// Whether an array is a view of values that lie in memory, or one value.
+fn shows_memory(array: &Array) -> bool {
+    let mut array = array;
+    loop {
+        match array.op() {
+            _ if array.value().is_some() => return true,
+            Op::Full(_) => return true,
+            Op::Slice(_) | Op::Permute(_) | Op::Broadcast => array = &array.inputs()[0],
+            Op::Reshape => match array.inputs()[0].value() {
+                Some(value) => return value.is_contiguous(),
+                None => return false,
+            },
+            _ => return false,
+        }
+    }
 }
 
 /// Nodes whose work several readers would repeat: read otherwise than by elementwise neighbours, more than once, and not
