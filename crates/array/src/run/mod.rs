@@ -251,7 +251,7 @@ impl Runner {
     pub fn write(&self, array: &Array, sink: &dyn Sink) -> Result<()> {
         let mut runner = self.clone();
         runner.may_spill_results = true;
-        Execution::new(&runner, runner.plan(std::slice::from_ref(array))).run_into(sink)
+        Execution::new(&runner, runner.plan(std::slice::from_ref(array))).run_into(array, sink)
     }
 
     /// Bytes up to which work that stages share is kept rather than repeated: a quarter of the memory.

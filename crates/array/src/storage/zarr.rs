@@ -178,6 +178,9 @@ pub(super) fn save(
             .tempdir_in(folder)
             .map_err(|error| wrong(&error))
     };
+    for (name, _) in arrays {
+        node_path(name)?;
+    }
     let new = beside()?;
     let store = store(new.path())?;
     let alone = matches!(arrays, [(name, _)] if name.is_empty());
