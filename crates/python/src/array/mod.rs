@@ -13,7 +13,7 @@ mod manipulate;
 mod reduce;
 pub mod run;
 mod show;
-mod sort;
+// mod sort;
 
 use pyo3::prelude::*;
 use swath_array::Array;
@@ -28,7 +28,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     elementwise::register(module)?;
     reduce::register(module)?;
     manipulate::register(module)?;
-    sort::register(module)?;
+    // sort::register(module)?;
     linalg::register(module)
 }
 
