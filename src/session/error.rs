@@ -10,7 +10,7 @@ use super::suggest::did_you_mean;
 use crate::error::Error;
 
 /// Translates an error of DataFusion.
-pub(super) fn translate(error: DataFusionError) -> Error {
+pub fn translate(error: DataFusionError) -> Error {
     translate_ref(&error)
 }
 

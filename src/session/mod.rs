@@ -34,6 +34,7 @@ use crate::plan;
 
 pub use crate::plan::cost::{CostFile, Costs, DeviceCosts};
 pub use compose::WriteFormat;
+pub use error::translate;
 pub use frame::{Frame, QueryResult, ResultStream};
 pub use statement::{ends_statement, split as split_statements};
 pub use table::{Compression, Format, TableOptions, TableSource};

@@ -1,1 +1,0 @@
-//! Fused elementwise programs, interpreted tile by tile.

@@ -1,0 +1,82 @@
+//! Kernels of tensors: CUDA for the fused programs of `swath_array`, and the parameters that it takes.
+//!
+//! What comes out is text and words. Constants, lengths, strides, addresses and seeds are words, so that one kernel
+//! serves all values and shapes of a kind.
+
+mod elementwise;
+mod emit;
+mod loops;
+
+use swath_array::DType;
+
+use crate::error::{Error, Result};
+
+pub use elementwise::{compile_elementwise, elementwise_words};
+pub use loops::{Loops, Operand, length_words};
+
+/// Threads of a block.
+pub(crate) const BLOCK: usize = 256;
+/// Words that a kernel may be given.
+const WORDS_MAX: usize = 512;
+
+/// A kernel's source and the name of its entry point.
+#[derive(Clone, Debug)]
+pub struct TensorKernel {
+    /// The operator's stem, which is the entry point too.
+    pub name: &'static str,
+    /// The library's files that it stands on.
+    pub headers: Vec<&'static str>,
+    /// What was generated.
+    pub body: String,
+}
+
+impl TensorKernel {
+    /// The functions that the host calls.
+    pub fn entries(&self) -> Vec<String> {
+        vec![self.name.to_string()]
+    }
+
+    /// The whole source.
+    pub fn text(&self) -> String {
+        let mut text = self.headers.join("\n");
+        text.push('\n');
+        text.push_str(&self.body);
+        text
+    }
+}
+
+const PRELUDE: &str = include_str!("../../../kernels/prelude.cuh");
+const TENSOR: &str = include_str!("../../../kernels/tensor.cuh");
+const OPS: &str = include_str!("../../../kernels/tensor_ops.cuh");
+const RANDOM: &str = include_str!("../../../kernels/tensor_random.cuh");
+
+/// The name of an element type in the kernels.
+pub(crate) fn type_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::Bool => "bool",
+        DType::I8 => "i8",
+        DType::I16 => "i16",
+        DType::I32 => "i32",
+        DType::I64 => "i64",
+        DType::U8 => "u8",
+        DType::U16 => "u16",
+        DType::U32 => "u32",
+        DType::U64 => "u64",
+        DType::F16 => "f16",
+        DType::BF16 => "bf16",
+        DType::F32 => "f32",
+        DType::F64 => "f64",
+        DType::C64 => "c64",
+        DType::C128 => "c128",
+    }
+}
+
+/// Checks that a kernel can be given as many words.
+pub(crate) fn check_words(words: usize) -> Result<()> {
+    match words <= WORDS_MAX {
+        true => Ok(()),
+        false => Err(Error::unsupported(format!(
+            "a fused program with {words} words of parameters: a kernel takes {WORDS_MAX}"
+        ))),
+    }
+}
