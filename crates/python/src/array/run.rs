@@ -73,7 +73,7 @@ pub fn with_runner<T: Send>(
     py.detach(|| {
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
-            let spawned = std::thread::Builder::new().stack_size(16 << 20).spawn_scoped(scope, || {
+            let spawned = std::thread::Builder::new().stack_size(16 << 20).spawn_scoped(scope, move || {
                 let outcome = catch_unwind(AssertUnwindSafe(|| work(&own)));
                 // The receiver waits for exactly this.
                 let _ = sender.send(outcome.unwrap_or_else(|_| Err(failed())));
