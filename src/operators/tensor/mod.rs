@@ -75,7 +75,7 @@ impl DeviceTensor {
             let dense = self.contiguous(task)?;
             let offset = dense.offset as usize * self.dtype.size();
             let bytes = task.read(&dense.buffer, offset, self.bytes())?;
-            target.bytes_mut().copy_from_slice(&bytes);
+            target.as_mut_bytes().copy_from_slice(&bytes);
         }
         Ok(target.freeze())
     }

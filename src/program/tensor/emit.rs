@@ -5,7 +5,7 @@ use std::fmt::Write;
 use swath_array::program::{BinaryOp, Distribution, Instruction, Program, Step, UnaryOp};
 use swath_array::{DType, Scalar};
 
-use super::{OPS, PRELUDE, RANDOM, TENSOR, type_name};
+use super::{COMPLEX, OPS, PRELUDE, RANDOM, TENSOR, type_name};
 use crate::error::{Error, Result};
 
 /// A program's names in a kernel: operands are its inputs, in order, and then its indices.
@@ -35,6 +35,15 @@ impl<'a> Emitter<'a> {
     pub fn headers(&self) -> Vec<&'static str> {
         let mut headers = vec![PRELUDE, TENSOR, OPS];
         let instructions = &self.program.instructions;
+        let inputs = self.program.inputs.iter();
+        if instructions
+            .iter()
+            .map(|instruction| &instruction.dtype)
+            .chain(inputs)
+            .any(|dtype| dtype.is_complex())
+        {
+            headers.push(COMPLEX);
+        }
         if instructions.iter().any(|instruction| matches!(instruction.step, Step::Random(..))) {
             headers.push(RANDOM);
         }

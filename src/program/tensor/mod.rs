@@ -14,8 +14,6 @@ use crate::error::{Error, Result};
 pub use elementwise::{compile_elementwise, elementwise_words};
 pub use loops::{Loops, Operand, length_words};
 
-/// Threads of a block.
-pub(crate) const BLOCK: usize = 256;
 /// Words that a kernel may be given.
 const WORDS_MAX: usize = 512;
 
@@ -48,6 +46,7 @@ impl TensorKernel {
 const PRELUDE: &str = include_str!("../../../kernels/prelude.cuh");
 const TENSOR: &str = include_str!("../../../kernels/tensor.cuh");
 const OPS: &str = include_str!("../../../kernels/tensor_ops.cuh");
+const COMPLEX: &str = include_str!("../../../kernels/tensor_complex.cuh");
 const RANDOM: &str = include_str!("../../../kernels/tensor_random.cuh");
 
 /// The name of an element type in the kernels.
