@@ -130,6 +130,24 @@ impl Default for TableOptions {
     }
 }
 
+impl TableOptions {
+    /// What tells tables apart that are read from the same files in different ways; empty for the usual one.
+    pub(super) fn suffix(&self) -> String {
+        let usual = TableOptions::default();
+        let mut suffix = String::new();
+        if self.header != usual.header {
+            suffix.push_str(" without header");
+        }
+        if let Some(delimiter) = self.delimiter {
+            suffix.push_str(&format!(" by {:?}", char::from(delimiter)));
+        }
+        if self.infer_rows_max != usual.infer_rows_max {
+            suffix.push_str(&format!(" by {} rows", self.infer_rows_max));
+        }
+        suffix
+    }
+}
+
 /// Where a table is read from.
 #[derive(Clone, Debug)]
 pub struct TableSource {
@@ -285,7 +303,7 @@ async fn list(state: &SessionState, source: &TableSource) -> Result<Listing> {
         hidden.extend(beside.into_iter().map(FoundFile::from));
         if found.is_empty() {
             let what = if glob { "no file matches" } else { "there is no file in" };
-            return Err(Error::user(format!("{what} '{path}'")));
+            return Err(Error::missing_file(format!("{what} '{path}'")));
         }
         files.extend(found);
         urls.push(url);
@@ -332,7 +350,7 @@ fn check_exists(path: &Path) -> Result<()> {
     let hint = suggest::did_you_mean(&name, siblings.iter().map(String::as_str))
         .replace("'\"", "'")
         .replace("\"'", "'");
-    Err(Error::user(format!("there is no file '{}'{hint}", path.display())))
+    Err(Error::missing_file(format!("there is no file '{}'{hint}", path.display())))
 }
 
 /// The format and compression by extension, and the files that have it.

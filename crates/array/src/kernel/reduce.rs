@@ -1,1 +1,0 @@
-//! Partial results of reductions, and their merging.

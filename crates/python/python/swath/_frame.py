@@ -1,0 +1,3 @@
+"""Frames and SQL."""
+
+__all__: list[str] = []
