@@ -325,4 +325,7 @@ template <class T> DEVICE T op_shift_right(T x, T y) {
 template <class T> DEVICE bool op_logical_and(T x, T y) { return convert<bool>(x) && convert<bool>(y); }
 template <class T> DEVICE bool op_logical_or(T x, T y) { return convert<bool>(x) || convert<bool>(y); }
 template <class T> DEVICE bool op_logical_xor(T x, T y) { return convert<bool>(x) != convert<bool>(y); }
-template <class T> DEVICE Complex<T> op_complex(T x, T y) { return Complex<T>{x, y}; }
+template <class T> DEVICE auto op_complex(T x, T y) {
+    if constexpr (is_small<T>) return c64{x.v, y.v};
+    else return Complex<T>{x, y};
+}
