@@ -21,6 +21,10 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     User,
+    /// A user error: a name that leads to nothing.
+    MissingName,
+    /// A user error: a path that leads to no file.
+    MissingFile,
     OutOfMemory,
     Unsupported,
     Device,
@@ -37,6 +41,16 @@ impl Error {
     /// Reports bad input: a query, a file, an option. The message names it and says what would be accepted.
     pub fn user(message: impl Into<String>) -> Self {
         Self::new(Kind::User, message)
+    }
+
+    /// Reports a table or column that there is not; a user error. The message names what there is.
+    pub fn missing_name(message: impl Into<String>) -> Self {
+        Self::new(Kind::MissingName, message)
+    }
+
+    /// Reports a path that leads to no file; a user error.
+    pub fn missing_file(message: impl Into<String>) -> Self {
+        Self::new(Kind::MissingFile, message)
     }
 
     /// Reports that a memory tier is full. The message names device, tier, bytes asked, bytes free and the remedy.
@@ -83,7 +97,17 @@ impl Error {
 
     /// Bad input: the user can mend it.
     pub fn is_user(&self) -> bool {
-        self.0.kind == Kind::User
+        matches!(self.0.kind, Kind::User | Kind::MissingName | Kind::MissingFile)
+    }
+
+    /// Bad input: a table or column that there is not.
+    pub fn is_missing_name(&self) -> bool {
+        self.0.kind == Kind::MissingName
+    }
+
+    /// Bad input: a path that leads to no file.
+    pub fn is_missing_file(&self) -> bool {
+        self.0.kind == Kind::MissingFile
     }
 
     /// A memory tier is full.

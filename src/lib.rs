@@ -12,6 +12,7 @@
 //! | [`tpch`], [`tpcds`], [`h2o`], [`clickbench`], [`bench`] | benchmarks, and what they share |
 //! | [`calibrate`] | measuring this machine for the cost model |
 //! | [`operator_bench`] | single operators, measured over generated data |
+//! | [`array`] | arrays in a session: computed, made of frames, made into frames |
 //! | [`session`] | the user's entry point: tables, SQL, results |
 //! | [`plan`] | placement over DataFusion's physical plans; the only place that knows them |
 //! | [`operators`] | one file per device operator: how it runs on a worker |
@@ -22,6 +23,7 @@
 //! | [`device`] | contexts, streams, modules, run-time compilation; the only place that names cudarc |
 //! | [`observe`] | receipts and progress |
 
+pub mod array;
 pub mod bench;
 pub mod calibrate;
 pub mod cli;

@@ -22,6 +22,7 @@ pub mod sort;
 mod sort_key;
 mod sort_runs;
 mod sort_words;
+pub mod tensor;
 mod text;
 pub mod window;
 

@@ -12,6 +12,7 @@ use datafusion::error::Result as PlanResult;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionConfig;
 
+use super::array::ArrayPlanner;
 use super::cost::{CostFile, Costs};
 use super::exact_sum::ExactSumsRule;
 use super::placement::PlacementRule;
@@ -355,6 +356,7 @@ pub fn install(mut builder: SessionStateBuilder, engine: Arc<Engine>) -> Session
         false => rule,
     });
     let placement = Arc::new(PlacementRule::new(engine.clone())) as Arc<_>;
-    let builder = builder.with_analyzer_rule(Arc::new(ExactSumsRule));
+    let builder =
+        builder.with_analyzer_rule(Arc::new(ExactSumsRule)).with_query_planner(Arc::new(ArrayPlanner));
     builder.with_physical_optimizer_rules(rules.chain([placement]).collect())
 }

@@ -19,9 +19,11 @@
 //! | [`unnest`] | a row for each value of a list |
 //! | [`resident`] | tables pinned in device memory |
 //! | [`scan_projection`] | keeping computations out of file readers |
+//! | [`array`] | arrays in query plans |
 //! | [`explain`], [`receipt`] | what a plan will do, and what it did |
 
 mod aggregate;
+pub mod array;
 mod carried;
 pub mod cost;
 mod device_exec;

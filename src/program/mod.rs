@@ -9,6 +9,7 @@ pub mod expr;
 pub mod pipeline;
 pub(crate) mod regex;
 pub mod split;
+pub mod tensor;
 
 pub use codegen::{
     CompiledPipeline, CompiledSink, Module, OutputColumn, Param, check, compile, output_column, stays_encoded,

@@ -10,7 +10,7 @@ use super::suggest::did_you_mean;
 use crate::error::Error;
 
 /// Translates an error of DataFusion.
-pub(super) fn translate(error: DataFusionError) -> Error {
+pub fn translate(error: DataFusionError) -> Error {
     translate_ref(&error)
 }
 
@@ -21,7 +21,7 @@ pub(super) fn unknown_table(table: &str, names: &[String]) -> Error {
         [] => "no table is registered".to_string(),
         _ => format!("the tables are: {}", names.join(", ")),
     };
-    Error::user(format!("there is no table '{table}'{hint} ({known})"))
+    Error::missing_name(format!("there is no table '{table}'{hint} ({known})"))
 }
 
 /// The innermost error that says what happened.
@@ -111,7 +111,7 @@ fn schema(error: &SchemaError) -> Error {
                 true => String::new(),
                 false => format!(" (the columns are: {})", shortened(&names)),
             };
-            Error::user(format!("there is no column '{}'{hint}{known}", field.flat_name()))
+            Error::missing_name(format!("there is no column '{}'{hint}{known}", field.flat_name()))
         }
         SchemaError::AmbiguousReference { field } => Error::user(format!(
             "column '{}' is in more than one table; say which, as in table.{}",

@@ -39,8 +39,8 @@ struct Query {
 
 /// What a frame keeps of the session it is from.
 pub(super) struct Origin {
-    /// The statement, for the receipt.
-    pub text: String,
+    /// The statement, for the receipt; `None` where a program composed the frame.
+    pub text: Option<String>,
     pub engine: Arc<plan::Engine>,
     pub tables: Tables,
 }
@@ -71,6 +71,14 @@ impl Frame {
     pub fn logical_plan(&self) -> Option<&LogicalPlan> {
         match &self.0 {
             Kind::Query(query) => Some(query.data_frame.logical_plan()),
+            Kind::Ready(..) => None,
+        }
+    }
+
+    /// The frame as DataFusion's, to compose further; `None` for a statement that ran when it was planned.
+    pub fn data_frame(&self) -> Option<&DataFrame> {
+        match &self.0 {
+            Kind::Query(query) => Some(&query.data_frame),
             Kind::Ready(..) => None,
         }
     }
@@ -183,7 +191,7 @@ impl ResultStream {
         match &self.running {
             Some(running) => {
                 let times = plan::QueryTimes {
-                    query: Some(running.query.origin.text.clone()),
+                    query: running.query.origin.text.clone(),
                     wall: running.query.planning + self.elapsed.unwrap_or_else(|| self.started.elapsed()),
                     planning: running.planning,
                     rows: self.rows,

@@ -4,6 +4,7 @@
 //! registered with their faults found early, errors that name file, line and column, and a receipt with every
 //! result. Only the command line stands above it.
 
+mod compose;
 mod diagnose;
 mod error;
 mod frame;
@@ -32,6 +33,8 @@ use crate::observe::receipt::{OperatorReceipt, Receipt, Totals, human_bytes};
 use crate::plan;
 
 pub use crate::plan::cost::{CostFile, Costs, DeviceCosts};
+pub use compose::WriteFormat;
+pub use error::translate;
 pub use frame::{Frame, QueryResult, ResultStream};
 pub use statement::{ends_statement, split as split_statements};
 pub use table::{Compression, Format, TableOptions, TableSource};
@@ -61,6 +64,8 @@ pub struct Session {
     context: SessionContext,
     engine: Arc<plan::Engine>,
     tables: Tables,
+    /// Held while a statement is planned over tables that only it sees.
+    overlaid: tokio::sync::Mutex<()>,
 }
 
 impl Session {
@@ -84,7 +89,12 @@ impl Session {
         let engine = plan::Engine::start(&config)?;
         let builder = SessionStateBuilder::new().with_config(options).with_default_features();
         let state = plan::install(builder, Arc::clone(&engine)).build();
-        Ok(Session { context: SessionContext::new_with_state(state), engine, tables: Tables::default() })
+        Ok(Session {
+            context: SessionContext::new_with_state(state),
+            engine,
+            tables: Tables::default(),
+            overlaid: tokio::sync::Mutex::default(),
+        })
     }
 
     /// The DataFusion context underneath, for what this type does not wrap.
@@ -138,7 +148,7 @@ impl Session {
             && explain.explain_format == ExplainFormat::Indent
         {
             let inner = DataFrame::new(state, explain.plan.as_ref().clone());
-            let placed = self.frame(text, inner, None, started).explain().await?;
+            let placed = self.frame(Some(text), inner, None, started).explain().await?;
             return Ok(Frame::ready(text_rows("plan", placed.lines())?, Receipt::default()));
         }
         let setting = match &plan {
@@ -159,7 +169,7 @@ impl Session {
                 None => error,
             }
         })?;
-        Ok(self.frame(text, data_frame, output, started))
+        Ok(self.frame(Some(text), data_frame, output, started))
     }
 
     /// Loads a table into device memory; queries then read it from there.
@@ -229,9 +239,15 @@ impl Session {
         }
     }
 
-    fn frame(&self, text: &str, data_frame: DataFrame, output: Option<WholeFile>, started: Instant) -> Frame {
+    fn frame(
+        &self,
+        text: Option<&str>,
+        data_frame: DataFrame,
+        output: Option<WholeFile>,
+        started: Instant,
+    ) -> Frame {
         let origin = Origin {
-            text: text.to_string(),
+            text: text.map(str::to_string),
             engine: Arc::clone(&self.engine),
             tables: Arc::clone(&self.tables),
         };

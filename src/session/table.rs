@@ -130,6 +130,24 @@ impl Default for TableOptions {
     }
 }
 
+impl TableOptions {
+    /// What tells tables apart that are read from the same files in different ways; empty for the usual one.
+    pub(super) fn suffix(&self) -> String {
+        let usual = TableOptions::default();
+        let mut suffix = String::new();
+        if self.header != usual.header {
+            suffix.push_str(" without header");
+        }
+        if let Some(delimiter) = self.delimiter {
+            suffix.push_str(&format!(" by {:?}", char::from(delimiter)));
+        }
+        if self.infer_rows_max != usual.infer_rows_max {
+            suffix.push_str(&format!(" by {} rows", self.infer_rows_max));
+        }
+        suffix
+    }
+}
+
 /// Where a table is read from.
 #[derive(Clone, Debug)]
 pub struct TableSource {
@@ -285,7 +303,7 @@ async fn list(state: &SessionState, source: &TableSource) -> Result<Listing> {
         hidden.extend(beside.into_iter().map(FoundFile::from));
         if found.is_empty() {
             let what = if glob { "no file matches" } else { "there is no file in" };
-            return Err(Error::user(format!("{what} '{path}'")));
+            return Err(Error::missing_file(format!("{what} '{path}'")));
         }
         files.extend(found);
         urls.push(url);
@@ -332,7 +350,7 @@ fn check_exists(path: &Path) -> Result<()> {
     let hint = suggest::did_you_mean(&name, siblings.iter().map(String::as_str))
         .replace("'\"", "'")
         .replace("\"'", "'");
-    Err(Error::user(format!("there is no file '{}'{hint}", path.display())))
+    Err(Error::missing_file(format!("there is no file '{}'{hint}", path.display())))
 }
 
 /// The format and compression by extension, and the files that have it.
@@ -434,35 +452,10 @@ async fn common_schema(
     csv: Option<&CsvInference>,
     files: &[FoundFile],
 ) -> Result<SchemaRef> {
-    let schemas: Vec<SchemaRef> = futures::stream::iter(files)
-        .map(|file| async move {
-            if file.meta.size == 0 {
-                return Err(Error::user(format!(
-                    "'{}' is an empty file: it has no {}",
-                    file.shown(),
-                    match format {
-                        Format::Csv => "header and no rows",
-                        Format::Json => "rows to tell the columns from",
-                        Format::Parquet | Format::Arrow => "schema and no rows",
-                    }
-                )));
-            }
-            let inferred = match csv {
-                Some(csv) => infer_csv(&file.path, csv),
-                None => reader.infer_schema(state, store, std::slice::from_ref(&file.meta)).await,
-            };
-            let schema = inferred.map_err(|error| unreadable(file, format, error))?;
-            // The inferred schema has each name once; only the file itself tells.
-            if format == Format::Parquet
-                && let Ok(metadata) = parquet_schema(&file.path)
-            {
-                check_names_differ(file, metadata.fields().iter().map(|field| field.name().as_str()))?;
-            }
-            Ok(schema)
-        })
-        .buffered(SCHEMA_READS_MAX)
-        .try_collect()
-        .await?;
+    // Made before the stream is: a closure within it would keep this future from moving between threads.
+    let reads: Vec<_> = files.iter().map(|file| schema_of(state, store, reader, format, csv, file)).collect();
+    let schemas: Vec<SchemaRef> =
+        futures::stream::iter(reads).buffered(SCHEMA_READS_MAX).try_collect().await?;
     let mut fields: Vec<Field> = schemas[0].fields().iter().map(|field| field.as_ref().clone()).collect();
     for (file, schema) in files.iter().zip(&schemas).skip(1) {
         agree(&files[0], &mut fields, file, schema)?;
@@ -474,6 +467,39 @@ async fn common_schema(
         }
     }
     Ok(Arc::new(Schema::new_with_metadata(fields, schemas[0].metadata().clone())))
+}
+
+async fn schema_of(
+    state: &SessionState,
+    store: &Arc<dyn ObjectStore>,
+    reader: &Arc<dyn FileFormat>,
+    format: Format,
+    csv: Option<&CsvInference>,
+    file: &FoundFile,
+) -> Result<SchemaRef> {
+    if file.meta.size == 0 {
+        return Err(Error::user(format!(
+            "'{}' is an empty file: it has no {}",
+            file.shown(),
+            match format {
+                Format::Csv => "header and no rows",
+                Format::Json => "rows to tell the columns from",
+                Format::Parquet | Format::Arrow => "schema and no rows",
+            }
+        )));
+    }
+    let inferred = match csv {
+        Some(csv) => infer_csv(&file.path, csv),
+        None => reader.infer_schema(state, store, std::slice::from_ref(&file.meta)).await,
+    };
+    let schema = inferred.map_err(|error| unreadable(file, format, error))?;
+    // The inferred schema has each name once; only the file itself tells.
+    if format == Format::Parquet
+        && let Ok(metadata) = parquet_schema(&file.path)
+    {
+        check_names_differ(file, metadata.fields().iter().map(|field| field.name().as_str()))?;
+    }
+    Ok(schema)
 }
 
 fn unreadable(file: &FoundFile, format: Format, error: datafusion::error::DataFusionError) -> Error {

@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("operators", &["error", "config", "device", "memory", "column", "worker", "program"]),
     ("plan", &["error", "config", "observe", "device", "memory", "column", "worker", "program", "operators"]),
     ("session", &["error", "config", "observe", "device", "plan"]),
+    ("array", &["error", "observe", "plan", "session"]),
     ("bench", &["error", "config", "observe", "session"]),
     ("operator_bench", &["error", "config", "session", "bench"]),
     ("calibrate", &["error", "config", "device", "worker", "plan", "session", "bench", "operator_bench"]),
@@ -48,7 +49,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Crates that only some modules may name.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("cudarc", &["device"]),
-    ("datafusion", &["plan", "session", "bench", "operator_bench", "calibrate", "tpch", "cli"]),
+    ("datafusion", &["plan", "session", "array", "bench", "operator_bench", "calibrate", "tpch", "cli"]),
 ];
 
 pub fn run() -> Outcome {

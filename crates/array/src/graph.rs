@@ -3,6 +3,7 @@
 //! [`Array`]s are immutable and cheap to clone. They are made by the functions of [`build`](crate::build), which
 //! check shapes and types; here only what holds of every node is said.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -108,7 +109,7 @@ impl Region {
 }
 
 /// Where values come from that are read by region: a file, a store of chunks. Calls come from many threads.
-pub trait Source: fmt::Debug + Send + Sync {
+pub trait Source: Any + Send + Sync + fmt::Debug {
     /// What it is, for `EXPLAIN`: a kind and a name, such as `npy 'x.npy'`.
     fn describe(&self) -> String;
     fn dtype(&self) -> DType;
@@ -142,6 +143,12 @@ pub trait BlockOperator: fmt::Debug + Send + Sync {
     /// # Errors
     /// What the values do not allow: a singular matrix, an index out of range.
     fn compute(&self, block: &Region, inputs: &[Tensor]) -> Result<Vec<Tensor>>;
+    /// Whether blocks read the same parts of an input again and again, as a gather does: what is not in memory already is
+    /// then computed once, before the first block.
+    fn rereads(&self, input: usize) -> bool {
+        let _ = input;
+        false
+    }
     /// Bytes of scratch per byte of input, for choosing block sizes.
     fn scratch_factor(&self) -> usize {
         2

@@ -341,6 +341,21 @@ impl Tensor {
         view
     }
 
+    /// The view of this shape with these strides, from the first element on; what it reaches has to be the tensor's.
+    pub(crate) fn with_strides(&self, shape: &[usize], strides: Vec<isize>) -> Tensor {
+        assert_eq!(shape.len(), strides.len());
+        let mut view = self.clone();
+        view.shape = shape.to_vec();
+        view.strides = strides;
+        view
+    }
+
+    /// Nothing of it, in a shape of no elements.
+    pub(crate) fn nothing(&self, shape: &[usize]) -> Tensor {
+        assert!(shape.contains(&0));
+        self.with_strides(shape, row_major(shape))
+    }
+
     /// The view of the same bytes as another type of the same size.
     pub fn view_as(&self, dtype: DType) -> Tensor {
         assert_eq!(dtype.size(), self.dtype.size());

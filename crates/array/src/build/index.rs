@@ -1,1 +1,0 @@
-//! Indexing: integers, slices, masks, integer arrays; assignment.

@@ -1,1 +1,0 @@
-//! Linear algebra: products, decompositions, solvers, norms.

@@ -1,1 +1,0 @@
-//! Shapes: reshape, permute, join, repeat, pad.

@@ -1,1 +1,0 @@
-//! Sets and counts, whose shapes depend on values.

@@ -1,0 +1,147 @@
+//! Evaluation from Python: the interpreter is released meanwhile, Ctrl-C stops the work, and a failure inside is an
+//! exception.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use swath_array::graph::Op;
+use swath_array::run::{Progress, Runner};
+use swath_array::{Array, Tensor};
+
+use crate::error::IntoPython;
+
+/// Work on fewer bytes than this ends before anybody could stop it, and is done on the calling thread.
+const QUICK_BYTES: u128 = 4 << 20;
+
+/// Nodes that are looked at to tell whether work is quick.
+const QUICK_NODES: usize = 256;
+
+/// How often signals, and what reports progress, are looked after.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Views of arrays up to this size compute the whole array, so that reading element after element computes it once.
+const WHOLE_BYTES_MAX: u128 = 1 << 20;
+
+fn runner() -> &'static Runner {
+    static RUNNER: OnceLock<Runner> = OnceLock::new();
+    RUNNER.get_or_init(Runner::new)
+}
+
+/// What is called between whiles with the blocks that are done and those that are expected.
+static PROGRESS: std::sync::Mutex<Option<Py<PyAny>>> = std::sync::Mutex::new(None);
+
+/// Sets what is called with the counts of blocks done and expected while work runs, and returns what was set.
+#[pyfunction]
+#[pyo3(signature = (callback))]
+pub fn set_progress(callback: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
+    let mut current = PROGRESS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    std::mem::replace(&mut *current, callback)
+}
+
+/// The whole value of an array.
+pub fn compute(py: Python<'_>, array: &Array) -> PyResult<Tensor> {
+    if let Some(value) = array.value() {
+        return Ok(value.clone());
+    }
+    if let (Op::Slice(_) | Op::Reshape | Op::Permute(_) | Op::Broadcast, [input]) = (array.op(), array.inputs()) {
+        if input.value().is_none() && input.bytes() <= WHOLE_BYTES_MAX {
+            input.set_value(compute(py, input)?);
+        }
+        if let Some(value) = input.value() {
+            return view(array, value);
+        }
+    }
+    with_runner(py, &[array], |runner| runner.compute(array))
+}
+
+/// The view that a node is of the value of its input.
+fn view(array: &Array, value: &Tensor) -> PyResult<Tensor> {
+    Ok(match array.op() {
+        Op::Slice(slices) => value.slice(slices),
+        Op::Permute(axes) => value.permute(axes),
+        Op::Broadcast => value.broadcast(array.shape()),
+        _ => value.reshape(array.shape()).py()?,
+    })
+}
+
+/// Runs work on `arrays`, without the interpreter's lock; large work on a thread of its own while signals are looked
+/// after.
+pub fn with_runner<T: Send>(
+    py: Python<'_>,
+    arrays: &[&Array],
+    work: impl FnOnce(&Runner) -> swath_array::Result<T> + Send,
+) -> PyResult<T> {
+    if arrays.iter().all(|array| is_quick(array)) {
+        let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(|| work(runner()))));
+        return outcome.unwrap_or_else(|_| Err(failed())).py();
+    }
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let progress = Arc::new(Progress::default());
+    let own = runner().clone().with_cancel(cancelled.clone()).with_progress(progress.clone());
+    py.detach(|| {
+        std::thread::scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            let spawned = std::thread::Builder::new().stack_size(16 << 20).spawn_scoped(scope, move || {
+                let outcome = catch_unwind(AssertUnwindSafe(|| work(&own)));
+                // The receiver waits for exactly this.
+                let _ = sender.send(outcome.unwrap_or_else(|_| Err(failed())));
+            });
+            if let Err(error) = spawned {
+                return Err(PyRuntimeError::new_err(format!("no thread for the work: {error}")));
+            }
+            let mut stopped = None;
+            loop {
+                match receiver.recv_timeout(POLL) {
+                    Ok(outcome) => return stopped.map_or_else(|| outcome.py(), Err),
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return Err(failed()).py(),
+                    Err(mpsc::RecvTimeoutError::Timeout) if stopped.is_none() => {
+                        if let Err(error) = Python::attach(|py| attend(py, &progress)) {
+                            cancelled.store(true, Ordering::Relaxed);
+                            stopped = Some(error);
+                        }
+                    }
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
+                }
+            }
+        })
+    })
+}
+
+fn attend(py: Python<'_>, progress: &Progress) -> PyResult<()> {
+    py.check_signals()?;
+    let callback = PROGRESS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let callback = callback.as_ref().map(|callback| callback.clone_ref(py));
+    if let Some(callback) = callback {
+        callback.call1(py, progress.now())?;
+    }
+    Ok(())
+}
+
+fn failed() -> swath_array::Error {
+    swath_array::Error::bug("the evaluation failed; its message is above")
+}
+
+/// Whether little is computed for an array.
+fn is_quick(array: &Array) -> bool {
+    let (mut open, mut bytes, mut nodes) = (vec![array], 0u128, 0usize);
+    while let Some(array) = open.pop() {
+        bytes = bytes.saturating_add(array.bytes());
+        nodes += 1;
+        if bytes > QUICK_BYTES || nodes > QUICK_NODES {
+            return false;
+        }
+        if array.value().is_none() {
+            open.extend(array.inputs());
+        }
+    }
+    true
+}
+
+/// Calls what builds an array; a failure inside is an exception rather than a panic.
+pub fn guarded<T>(build: impl FnOnce() -> swath_array::Result<T>) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|_| Err(failed())).py()
+}

@@ -1,0 +1,196 @@
+//! Arrays in a session: computed within its memory and on its devices, made of frames and into frames.
+//!
+//! The arrays themselves are those of [`swath_array`]; here they meet tables. An array that reads frames and the frames
+//! are one plan, and so are queries over an array's rows.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use datafusion::prelude::DataFrame;
+use swath_array::graph::Array;
+use swath_array::run::accelerate::StageReport;
+use swath_array::run::{Progress, Runner};
+use swath_array::{Error, ErrorKind, Result, Tensor};
+
+use crate::observe::receipt::{OperatorReceipt, Receipt, Totals};
+use crate::plan::array::{ArrayNode, FrameSource, load_sources, pool_memory, sources_of};
+use crate::session::Session;
+
+/// Values with the receipt of what made them.
+#[derive(Debug)]
+pub struct Computed {
+    pub values: Vec<Tensor>,
+    pub receipt: Receipt,
+}
+
+/// How a run is watched and stopped.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// Stops the run when it is raised.
+    pub cancel: Arc<AtomicBool>,
+    /// How far it has come.
+    pub progress: Arc<Progress>,
+}
+
+/// Computes arrays; what they share is computed once, and the frames that they read are part of the plan.
+///
+/// # Errors
+/// What values do not allow, files that cannot be read, out of memory; those of the frames' plans.
+pub fn compute(session: &Session, arrays: &[Array], watch: &Watch) -> Result<Computed> {
+    let started = Instant::now();
+    load_frames(session, arrays)?;
+    let planned = started.elapsed();
+    let (values, reports) = runner(session, watch).compute_reported(arrays)?;
+    let receipt =
+        receipt(&reports, started.elapsed(), planned, arrays.iter().map(|array| array.len() as u64).sum());
+    Ok(Computed { values, receipt })
+}
+
+/// Computes an array and keeps it: in memory, on a device where it was made there, on disk where it does not fit.
+///
+/// # Errors
+/// As [`compute`].
+pub fn persist(session: &Session, array: &Array, watch: &Watch) -> Result<Array> {
+    load_frames(session, std::slice::from_ref(array))?;
+    runner(session, watch).persist(array)
+}
+
+/// What runs the arrays of a session: its threads, its memory, its devices.
+pub fn runner(session: &Session, watch: &Watch) -> Runner {
+    let state = session.context().state_ref();
+    let state = state.read();
+    let threads = state.config().target_partitions();
+    let pool = &state.runtime_env().memory_pool;
+    Runner::new()
+        .with_threads(threads)
+        .with_memory(pool_memory(pool))
+        .with_cancel(Arc::clone(&watch.cancel))
+        .with_progress(Arc::clone(&watch.progress))
+}
+
+/// The columns of a frame as an array, `[rows]` of one column and `[rows, columns]` of several; of one, too, where
+/// `as_matrix`. The rows are counted here and computed with the array; nulls of floats become NaN.
+///
+/// # Errors
+/// A column that is not there or whose type no array has, by name; those of counting.
+pub fn from_frame(
+    session: &Session,
+    frame: DataFrame,
+    columns: Option<&[&str]>,
+    as_matrix: bool,
+) -> Result<Array> {
+    let frame = match columns {
+        Some(columns) => {
+            frame.select_columns(columns).map_err(|error| Error::value(error.strip_backtrace()))?
+        }
+        None => frame,
+    };
+    let rows =
+        block_on(session, frame.clone().count())?.map_err(|error| Error::value(error.strip_backtrace()))?;
+    let source =
+        FrameSource::new(frame.logical_plan().clone(), rows, as_matrix).map_err(from_session_error)?;
+    Ok(Array::from_source(Arc::new(source)))
+}
+
+/// The rows of an array `[rows]` or `[rows, columns]` as a frame with these column names. Nothing is computed before the
+/// frame is.
+///
+/// # Errors
+/// Another number of axes or names; a type that no column has.
+pub fn to_frame(session: &Session, array: &Array, names: &[String]) -> Result<DataFrame> {
+    let node =
+        ArrayNode::new(array, names, runner(session, &Watch::default())).map_err(from_session_error)?;
+    Ok(DataFrame::new(session.context().state(), node.into_plan()))
+}
+
+/// Runs the plans of the frames that arrays read and that have not run yet.
+fn load_frames(session: &Session, arrays: &[Array]) -> Result<()> {
+    let sources: Vec<Arc<FrameSource>> =
+        sources_of(arrays).into_iter().filter(|source| !source.is_loaded()).collect();
+    if sources.is_empty() {
+        return Ok(());
+    }
+    let load = async {
+        let mut state = session.context().state();
+        // One partition: the rows of an array have an order, and it is to be the same every time.
+        state.config_mut().options_mut().execution.target_partitions = 1;
+        let mut plans = Vec::new();
+        for source in &sources {
+            plans.push(state.create_physical_plan(source.plan()).await?);
+        }
+        load_sources(&sources, &plans, &session.context().task_ctx()).await
+    };
+    block_on(session, load)?.map_err(|error| from_session_error(crate::session::translate(error)))
+}
+
+/// Waits for what DataFusion does, on a runtime of its own where the caller has none.
+fn block_on<T: Send>(_: &Session, work: impl Future<Output = T> + Send) -> Result<T> {
+    let failed = |error: std::io::Error| Error::io(format!("cannot start a runtime: {error}"));
+    std::thread::scope(|scope| {
+        let joined = scope
+            .spawn(|| {
+                let runtime =
+                    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+                Ok(runtime.block_on(work))
+            })
+            .join();
+        joined.map_err(|_| Error::bug("a query of an array's frame panicked"))?
+    })
+}
+
+/// An error of the session in the terms of arrays.
+pub fn from_session_error(error: crate::Error) -> Error {
+    let message = error.to_string();
+    match () {
+        () if error.is_out_of_memory() => Error::out_of_memory(message),
+        () if error.is_unsupported() => Error::unsupported(message),
+        () if error.is_io() => Error::io(message),
+        () if error.is_cancelled() => Error::cancelled(),
+        () if error.is_bug() => Error::bug(message),
+        () => Error::value(message),
+    }
+}
+
+/// Whether the user can mend it.
+pub fn is_user_error(error: &Error) -> bool {
+    !matches!(error.kind(), ErrorKind::Bug | ErrorKind::OutOfMemory | ErrorKind::Cancelled)
+}
+
+fn receipt(reports: &[StageReport], wall: Duration, planning: Duration, rows: u64) -> Receipt {
+    let operator = |report: &StageReport| OperatorReceipt {
+        depth: 1,
+        name: report.name.clone(),
+        detail: report.detail.clone(),
+        place: report.place.clone(),
+        device_name: report.device_name.clone(),
+        rows_out: report.elements,
+        bytes_up: report.bytes_up,
+        bytes_down: report.bytes_down,
+        kernels_launched: report.kernels_launched,
+        kernels_compiled: report.kernels_compiled,
+        elapsed_ms: report.seconds * 1e3,
+        note: report.note.clone(),
+        ..OperatorReceipt::default()
+    };
+    let root = OperatorReceipt {
+        name: "ArrayExec".into(),
+        place: "host".into(),
+        rows_out: rows,
+        ..Default::default()
+    };
+    let operators: Vec<OperatorReceipt> =
+        std::iter::once(root).chain(reports.iter().rev().map(operator)).collect();
+    let sum = |field: fn(&OperatorReceipt) -> u64| operators.iter().map(field).sum();
+    let totals = Totals {
+        wall_ms: wall.as_secs_f64() * 1e3,
+        planning_ms: planning.as_secs_f64() * 1e3,
+        bytes_up: sum(|operator| operator.bytes_up),
+        bytes_down: sum(|operator| operator.bytes_down),
+        kernels_launched: sum(|operator| operator.kernels_launched),
+        kernels_compiled: sum(|operator| operator.kernels_compiled),
+        rows,
+        ..Totals::default()
+    };
+    Receipt { operators, totals, ..Receipt::default() }
+}
