@@ -69,7 +69,6 @@ impl Transform {
 trait Part: Element + FftNum {
     type Pair: Element;
     fn of(value: f64) -> Self;
-    fn value(self) -> f64;
     fn planners() -> &'static Mutex<Planners<Self>>;
 }
 
@@ -85,9 +84,6 @@ macro_rules! part {
             type Pair = Complex<$type>;
             fn of(value: f64) -> Self {
                 value as $type
-            }
-            fn value(self) -> f64 {
-                self as f64
             }
             fn planners() -> &'static Mutex<Planners<Self>> {
                 static PLANNERS: LazyLock<Mutex<Planners<$type>>> = LazyLock::new(|| {
@@ -404,7 +400,8 @@ impl<T: Part> Long<T> {
             },
         );
         // SAFETY: all of it has just been written.
-        let lines = unsafe { std::slice::from_raw_parts_mut(middle.at(0).cast::<Complex<T>>(), rows * columns) };
+        let lines =
+            unsafe { std::slice::from_raw_parts_mut(middle.at(0).cast::<Complex<T>>(), rows * columns) };
         let target = Pointer(data.as_mut_ptr().cast());
         let scale = T::of(scale);
         let scratch = self.of_rows.get_inplace_scratch_len();
