@@ -10,3 +10,5 @@ mod tests;
 pub use quantile::{QuantileMethod, median, nanmedian, nanquantile, quantile};
 pub use rows::{argpartition, argsort, partition, sort, topk};
 pub use search::searchsorted;
+
+pub(crate) use rows::rows_region;
