@@ -8,3 +8,4 @@ pub mod random;
 pub mod reduce;
 pub mod scan;
 pub mod sort;
+mod vectors;

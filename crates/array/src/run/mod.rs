@@ -12,6 +12,8 @@ pub mod memory;
 pub mod region;
 pub mod stages;
 pub mod store;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -299,7 +299,7 @@ fn assert_error(result: Result<Tensor>, kind: ErrorKind, parts: &[&str]) {
 #[test]
 fn damaged_npy_files_say_what_is_wrong() {
     let folder = Folder::new();
-    let mut check = |version: u8, fields: &str, kind: ErrorKind, parts: &[&str]| {
+    let check = |version: u8, fields: &str, kind: ErrorKind, parts: &[&str]| {
         let path = folder.put("bad.npy", &npy_bytes(version, fields, &[0; 64]));
         assert_error(read_all(&path), kind, &[parts, &["bad.npy"]].concat());
     };
@@ -377,7 +377,7 @@ fn damaged_bytes_never_panic() -> Result<()> {
 
 /// Cuts a file at each byte, and sets each byte to several values; after each, opens `path`.
 fn damage(file: &Path, path: &str) {
-    let whole = std::fs::read(file).unwrap();
+    let whole = std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let try_with = |bytes: &[u8]| {
         std::fs::write(file, bytes).unwrap();
         try_everything(path);
@@ -386,7 +386,7 @@ fn damage(file: &Path, path: &str) {
         try_with(&whole[..len]);
     }
     for at in 0..whole.len() {
-        for value in [0, 1, b'9', b'-', b'"', b'[', 0x7f, 0xff, whole[at] ^ 0x80, whole[at].wrapping_add(1)] {
+        for value in [b'9', 0xff, whole[at] ^ 0x80] {
             let mut bytes = whole.clone();
             bytes[at] = value;
             try_with(&bytes);
@@ -524,7 +524,7 @@ fn what_does_not_fit_a_format_is_refused() {
         ("x.npz", vec![named("a"), named("a")], &plain, "two arrays are called 'a'"),
         ("x.npz", vec![named("a")], &zstd, "zstd"),
         ("x.zarr", vec![named("a"), named("a/b")], &plain, "an array and a group"),
-        ("x.zarr", vec![named("a//b")], &plain, "name"),
+        ("x.zarr", vec![named("a//b")], &plain, "'a//b' cannot be the name"),
         ("x.zarr", vec![named("a")], &chunks(&[2]), "(2,)"),
         ("x.zarr", vec![named("a")], &chunks(&[2, 0]), "(2, 0)"),
         ("x.zarr", vec![named("a")], &shards, "(3, 4)"),

@@ -9,9 +9,11 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::program::BinaryOp;
 
+use crate::kernel::vectors::vectorized;
+
 use super::complex;
 use super::integer::Integer;
-use super::loops::{BLOCK, Half, Operand, vectorized, zip};
+use super::loops::{BLOCK, Half, Operand, zip};
 use super::real::Real;
 
 /// `to[i] = op(a[i], b[i])` for operands of `dtype`.

@@ -8,7 +8,9 @@ use num_complex::Complex;
 use crate::dtype::DType;
 use crate::{dispatch, dispatch_size};
 
-use super::loops::{BLOCK, Half, Operand, map, vectorized};
+use crate::kernel::vectors::vectorized;
+
+use super::loops::{BLOCK, Half, Operand, map};
 
 /// Converts `n` elements: floats to integers toward zero (saturating, NaN to 0), integers wrap, to boolean what is not 0,
 /// complex to real drops the imaginary part.

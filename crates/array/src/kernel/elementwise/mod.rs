@@ -91,6 +91,22 @@ fn check(program: &Program, inputs: &[Tensor], region: &Region, target: &Target)
     Ok(())
 }
 
+/// A tensor's elements in another type, in row-major order; the tensor itself where it has the type.
+///
+/// # Errors
+/// `OutOfMemory`.
+pub(crate) fn convert(tensor: &Tensor, dtype: DType) -> Result<Tensor> {
+    if tensor.dtype() == dtype {
+        return Ok(tensor.clone());
+    }
+    let from = tensor.contiguous()?;
+    let mut to = TensorMut::uninit(dtype, tensor.shape())?;
+    let operand = Operand { pointer: from.as_ptr(), spread: false };
+    // SAFETY: as many elements lie there, and have room.
+    unsafe { cast::run(from.dtype(), dtype, operand, to.as_mut_bytes().as_mut_ptr(), from.len()) };
+    Ok(to.freeze())
+}
+
 /// What an instruction's register is, for one walk.
 enum Source<'a> {
     /// Read from a tensor: its place among the operands of the walk.

@@ -8,9 +8,11 @@ use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::program::UnaryOp;
 
+use crate::kernel::vectors::vectorized;
+
 use super::complex;
 use super::integer::Integer;
-use super::loops::{BLOCK, Half, Operand, map, vectorized};
+use super::loops::{BLOCK, Half, Operand, map};
 use super::real;
 
 /// `to[i] = op(x[i])` for an operand of `dtype`.
