@@ -123,43 +123,140 @@ fn matmul<'py>(py: Python<'py>, left: &Bound<'py, PyAny>, right: &Bound<'py, PyA
     wrap(py, guarded(|| swath_array::build::linalg::matmul(&left, &right))?)
 }
 
-macro_rules! operators {
-    ($($op:ident: $plain:ident, $reflected:ident, $in_place:ident;)*) => {
-        #[pymethods]
-        impl PyArray {
-            $(
-                fn $plain<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
-                    binary(py, BinaryOp::$op, self, other, false)
-                }
-
-                fn $reflected<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
-                    binary(py, BinaryOp::$op, self, other, true)
-                }
-
-                fn $in_place(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
-                    self.in_place(BinaryOp::$op, other)
-                }
-            )*
-        }
-    };
-}
-
-operators! {
-    Add: __add__, __radd__, __iadd__;
-    Subtract: __sub__, __rsub__, __isub__;
-    Multiply: __mul__, __rmul__, __imul__;
-    Divide: __truediv__, __rtruediv__, __itruediv__;
-    FloorDivide: __floordiv__, __rfloordiv__, __ifloordiv__;
-    Remainder: __mod__, __rmod__, __imod__;
-    BitwiseAnd: __and__, __rand__, __iand__;
-    BitwiseOr: __or__, __ror__, __ior__;
-    BitwiseXor: __xor__, __rxor__, __ixor__;
-    ShiftLeft: __lshift__, __rlshift__, __ilshift__;
-    ShiftRight: __rshift__, __rrshift__, __irshift__;
-}
-
 #[pymethods]
 impl PyArray {
+    fn __add__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Add, self, other, false)
+    }
+
+    fn __radd__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Add, self, other, true)
+    }
+
+    fn __iadd__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::Add, other)
+    }
+
+    fn __sub__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Subtract, self, other, false)
+    }
+
+    fn __rsub__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Subtract, self, other, true)
+    }
+
+    fn __isub__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::Subtract, other)
+    }
+
+    fn __mul__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Multiply, self, other, false)
+    }
+
+    fn __rmul__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Multiply, self, other, true)
+    }
+
+    fn __imul__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::Multiply, other)
+    }
+
+    fn __truediv__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Divide, self, other, false)
+    }
+
+    fn __rtruediv__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Divide, self, other, true)
+    }
+
+    fn __itruediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::Divide, other)
+    }
+
+    fn __floordiv__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::FloorDivide, self, other, false)
+    }
+
+    fn __rfloordiv__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::FloorDivide, self, other, true)
+    }
+
+    fn __ifloordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::FloorDivide, other)
+    }
+
+    fn __mod__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Remainder, self, other, false)
+    }
+
+    fn __rmod__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Remainder, self, other, true)
+    }
+
+    fn __imod__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::Remainder, other)
+    }
+
+    fn __and__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::BitwiseAnd, self, other, false)
+    }
+
+    fn __rand__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::BitwiseAnd, self, other, true)
+    }
+
+    fn __iand__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::BitwiseAnd, other)
+    }
+
+    fn __or__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::BitwiseOr, self, other, false)
+    }
+
+    fn __ror__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::BitwiseOr, self, other, true)
+    }
+
+    fn __ior__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::BitwiseOr, other)
+    }
+
+    fn __xor__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::BitwiseXor, self, other, false)
+    }
+
+    fn __rxor__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::BitwiseXor, self, other, true)
+    }
+
+    fn __ixor__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::BitwiseXor, other)
+    }
+
+    fn __lshift__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::ShiftLeft, self, other, false)
+    }
+
+    fn __rlshift__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::ShiftLeft, self, other, true)
+    }
+
+    fn __ilshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::ShiftLeft, other)
+    }
+
+    fn __rshift__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::ShiftRight, self, other, false)
+    }
+
+    fn __rrshift__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::ShiftRight, self, other, true)
+    }
+
+    fn __irshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::ShiftRight, other)
+    }
+
     fn __pow__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>, modulo: Option<&Bound<'py, PyAny>>) -> Answer<'py> {
         if modulo.is_some() {
             return Ok(py.NotImplemented().into_bound(py));

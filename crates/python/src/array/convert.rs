@@ -187,8 +187,8 @@ fn refuse_no_copy(copy: Option<bool>, what: &str) -> PyResult<()> {
 /// The array in a type, if one is given.
 pub fn cast(array: Array, dtype: Option<DType>) -> PyResult<Array> {
     match dtype {
-        Some(dtype) if dtype != array.dtype() => swath_array::build::elementwise::cast(&array, dtype).py(),
-        _ => Ok(array),
+        Some(dtype) => Ok(swath_array::build::elementwise::cast(&array, dtype)),
+        None => Ok(array),
     }
 }
 
