@@ -18,7 +18,7 @@ use swath_array::run::Sink;
 use swath_array::storage::chunked::ChunkFile;
 use swath_array::{DType, Error, Result, Tensor};
 
-use crate::array::storage::{ChunkTable, failed};
+use crate::array::storage::{ChunkTable, decode, failed};
 use crate::session::WholeFile;
 
 /// The key of the footer's metadata that lists the coordinates of each batch's row, so that no batch has to be read for
@@ -128,6 +128,12 @@ impl ChunkFile for IpcFile {
     }
 
     fn read_chunk(&self, coordinates: &[usize]) -> Result<Tensor> {
+        decode(&self.path, || self.read_values(coordinates))
+    }
+}
+
+impl IpcFile {
+    fn read_values(&self, coordinates: &[usize]) -> Result<Tensor> {
         let missing = || failed("read", &self.path, format!("it has no chunk {coordinates:?}"));
         let &(batch, row) = self.places.get(coordinates).ok_or_else(missing)?;
         let batch = self.batch(batch)?;

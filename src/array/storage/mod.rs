@@ -7,6 +7,7 @@ mod chunk_table;
 mod ipc;
 mod parquet;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,8 +19,8 @@ use swath_array::{Error, Result};
 
 pub use chunk_table::ChunkTable;
 
-use crate::array::from_session_error;
-use crate::session::WholeFile;
+use crate::array::{Watch, from_session_error, load_frames, runner};
+use crate::session::{Session, WholeFile};
 
 /// The formats of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +117,22 @@ pub fn save(path: &str, arrays: &[(String, Array)], options: &SaveOptions, runne
     file.finish().map_err(from_session_error)
 }
 
+/// As [`save`], within a session's memory and on its devices; frames that the arrays read are run first.
+///
+/// # Errors
+/// As [`save`]; those of the frames' plans.
+pub fn save_in(
+    session: &Session,
+    path: &str,
+    arrays: &[(String, Array)],
+    options: &SaveOptions,
+    watch: &Watch,
+) -> Result<()> {
+    let all: Vec<Array> = arrays.iter().map(|(_, array)| array.clone()).collect();
+    load_frames(session, &all)?;
+    save(path, arrays, options, &runner(session, watch))
+}
+
 fn open_parts(name: String, files: &[PathBuf], options: &OpenOptions) -> Result<Array> {
     let open = |path: &PathBuf| {
         let shown = path.to_string_lossy();
@@ -136,12 +153,18 @@ fn open_source(path: &Path, format: Format, options: &OpenOptions) -> Result<Arc
         )));
     }
     Ok(match format {
-        Format::Ipc => Arc::new(Chunked::new(ipc::IpcFile::open(path)?)),
-        Format::Parquet => Arc::new(Chunked::new(parquet::ParquetFile::open(path)?)),
+        Format::Ipc => Arc::new(Chunked::new(decode(path, || ipc::IpcFile::open(path))?)),
+        Format::Parquet => Arc::new(Chunked::new(decode(path, || parquet::ParquetFile::open(path))?)),
     })
 }
 
 /// `cannot <doing> '<path>': <why>`.
 fn failed(doing: &str, path: &Path, why: impl std::fmt::Display) -> Error {
     Error::io(format!("cannot {doing} '{}': {why}", path.display()))
+}
+
+/// Decodes what a file holds; the libraries for it panic on some damages.
+fn decode<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(failed("read", path, "it is damaged: what it holds cannot be decoded")))
 }

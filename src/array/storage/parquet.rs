@@ -21,7 +21,7 @@ use swath_array::storage::Compression;
 use swath_array::storage::chunked::ChunkFile;
 use swath_array::{DType, Error, Result, Tensor};
 
-use crate::array::storage::{ChunkTable, failed};
+use crate::array::storage::{ChunkTable, decode, failed};
 use crate::session::WholeFile;
 
 /// Numbers compress little; the quickest level does nearly all of it.
@@ -101,6 +101,12 @@ impl ChunkFile for ParquetFile {
     }
 
     fn read_chunk(&self, coordinates: &[usize]) -> Result<Tensor> {
+        decode(&self.path, || self.read_values(coordinates))
+    }
+}
+
+impl ParquetFile {
+    fn read_values(&self, coordinates: &[usize]) -> Result<Tensor> {
         let missing = || failed("read", &self.path, format!("it has no chunk {coordinates:?}"));
         let &(group, row) = self.places.get(coordinates).ok_or_else(missing)?;
         let batches = self.read(group, 1, row, Some(1))?;
