@@ -3,6 +3,8 @@
 //! The arrays themselves are those of [`swath_array`]; here they meet tables. An array that reads frames and the frames
 //! are one plan, and so are queries over an array's rows.
 
+pub mod storage;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
