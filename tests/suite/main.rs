@@ -24,6 +24,7 @@ mod sort;
 mod sql;
 mod strings;
 mod task;
+mod tensor;
 mod tiers;
 mod tpcds;
 mod tpch_device;

@@ -1,4 +1,4 @@
-//! Linear algebra and Fourier transforms.
+//! Products.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -43,8 +43,15 @@ fn tensordot(x1: Object<'_, '_>, x2: Object<'_, '_>, axes: Object<'_, '_>) -> Ma
     made(|| linalg::tensordot(&x1, &x2, &first, &second))
 }
 
+#[pyfunction]
+fn outer(x1: Object<'_, '_>, x2: Object<'_, '_>) -> Made {
+    let (x1, x2) = (array_argument(x1)?, array_argument(x2)?);
+    made(|| linalg::outer(&x1, &x2))
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(matmul, module)?)?;
     module.add_function(wrap_pyfunction!(vecdot, module)?)?;
-    module.add_function(wrap_pyfunction!(tensordot, module)?)
+    module.add_function(wrap_pyfunction!(tensordot, module)?)?;
+    module.add_function(wrap_pyfunction!(outer, module)?)
 }

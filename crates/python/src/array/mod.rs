@@ -8,8 +8,10 @@ pub mod dtype;
 mod elementwise;
 mod explain;
 mod interface;
+// mod decompose;
 mod linalg;
 mod manipulate;
+mod random;
 mod reduce;
 pub mod run;
 mod show;
@@ -26,6 +28,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     class::register(module)?;
     creation::register(module)?;
     elementwise::register(module)?;
+    random::register(module)?;
     reduce::register(module)?;
     manipulate::register(module)?;
     // sort::register(module)?;

@@ -59,7 +59,21 @@ fn arg_reduction(name: &str, x: &Bound<'_, PyAny>, axis: Option<i64>, keepdims: 
     }
 }
 
+/// The means, weighted if weights are given.
+#[pyfunction]
+#[pyo3(signature = (x, axis=None, weights=None, keepdims=false))]
+fn average(
+    x: &Bound<'_, PyAny>,
+    axis: Option<&Bound<'_, PyAny>>,
+    weights: Option<&Bound<'_, PyAny>>,
+    keepdims: bool,
+) -> Made {
+    let (x, axes, weights) = (array_argument(x)?, axes(axis)?, weights.map(array_argument).transpose()?);
+    made(|| reduce::average(&x, axes.as_deref(), weights.as_ref(), keepdims))
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(reduction, module)?)?;
-    module.add_function(wrap_pyfunction!(arg_reduction, module)?)
+    module.add_function(wrap_pyfunction!(arg_reduction, module)?)?;
+    module.add_function(wrap_pyfunction!(average, module)?)
 }

@@ -47,13 +47,25 @@ pub fn compute(py: Python<'_>, array: &Array) -> PyResult<Tensor> {
     if let Some(value) = array.value() {
         return Ok(value.clone());
     }
-    if let (Op::Slice(_) | Op::Reshape | Op::Permute(_) | Op::Broadcast, [input]) = (array.op(), array.inputs())
-        && input.value().is_none()
-        && input.bytes() <= WHOLE_BYTES_MAX
-    {
-        input.set_value(compute(py, input)?);
+    if let (Op::Slice(_) | Op::Reshape | Op::Permute(_) | Op::Broadcast, [input]) = (array.op(), array.inputs()) {
+        if input.value().is_none() && input.bytes() <= WHOLE_BYTES_MAX {
+            input.set_value(compute(py, input)?);
+        }
+        if let Some(value) = input.value() {
+            return view(array, value);
+        }
     }
     with_runner(py, &[array], |runner| runner.compute(array))
+}
+
+/// The view that a node is of the value of its input.
+fn view(array: &Array, value: &Tensor) -> PyResult<Tensor> {
+    Ok(match array.op() {
+        Op::Slice(slices) => value.slice(slices),
+        Op::Permute(axes) => value.permute(axes),
+        Op::Broadcast => value.broadcast(array.shape()),
+        _ => value.reshape(array.shape()).py()?,
+    })
 }
 
 /// Runs work on `arrays`, without the interpreter's lock; large work on a thread of its own while signals are looked

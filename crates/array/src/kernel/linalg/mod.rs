@@ -53,6 +53,26 @@ pub enum Decomposition {
 }
 
 impl Decomposition {
+    /// Its name, as `EXPLAIN` shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Decomposition::Cholesky { .. } => "cholesky",
+            Decomposition::Determinant => "det",
+            Decomposition::SignAndLogarithm => "slogdet",
+            Decomposition::Inverse => "inv",
+            Decomposition::Solve => "solve",
+            Decomposition::Qr { .. } => "qr",
+            Decomposition::QrTriangle => "qr_triangle",
+            Decomposition::QrTimes => "qr_times",
+            Decomposition::Svd { .. } => "svd",
+            Decomposition::SingularValues => "svdvals",
+            Decomposition::SelfAdjointEigen => "eigh",
+            Decomposition::SelfAdjointEigenvalues => "eigvalsh",
+            Decomposition::Eigen => "eig",
+            Decomposition::Eigenvalues => "eigvals",
+        }
+    }
+
     /// Computes a batch, whose axes are the first `front` of every input and output.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ class Info:
     """Capabilities, defaults, data types and devices."""
 
     def capabilities(self) -> dict[str, Any]:
-        """What is there: indexing by booleans, shapes that depend on values; no limit to dimensions.
+        """What is there: indexing by booleans, shapes that depend on values; as many dimensions as DLPack counts.
 
         >>> __array_namespace_info__().capabilities()["boolean indexing"]
         True
@@ -39,7 +39,7 @@ class Info:
         return {
             "boolean indexing": True,
             "data-dependent shapes": True,
-            "max dimensions": None,
+            "max dimensions": 2**31 - 1,
         }
 
     def default_device(self) -> str:
