@@ -22,6 +22,8 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::TableReference;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::dml::CopyTo;
 use datafusion::logical_expr::{ExplainFormat, LogicalPlan, Statement};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
@@ -87,7 +89,12 @@ impl Session {
             options = options.with_target_partitions(partitions);
         }
         let engine = plan::Engine::start(&config)?;
-        let builder = SessionStateBuilder::new().with_config(options).with_default_features();
+        // A listing that is kept would hide files that come into a folder, and show those that are gone.
+        let caches = CacheManagerConfig::default().with_list_files_cache_limit(0);
+        let runtime =
+            RuntimeEnvBuilder::new().with_cache_manager(caches).build_arc().map_err(error::translate)?;
+        let builder =
+            SessionStateBuilder::new().with_config(options).with_runtime_env(runtime).with_default_features();
         let state = plan::install(builder, Arc::clone(&engine)).build();
         Ok(Session {
             context: SessionContext::new_with_state(state),

@@ -18,7 +18,7 @@ from swath import col
 TABLE = pa.table({
     "i": pa.array([1, None, 3], pa.int32()),
     "u": pa.array([1, 2, None], pa.uint8()),
-    "f": pa.array([0.5, float("nan"), None], pa.float32()),
+    "f": pa.array([0.5, float("inf"), None], pa.float32()),
     "h": pa.array(np.array([1.5, 2.5, 3.5], np.float16)),
     "b": pa.array([True, False, None]),
     "s": pa.array(["a", "", None]),
