@@ -44,6 +44,7 @@ template <class R> static __device__ Complex<R> complex_pow(Complex<R> x, Comple
 template <class R> static __device__ Complex<R> complex_multiply(Complex<R> x, Complex<R> y);
 template <class R> static __device__ Complex<R> complex_divide(Complex<R> x, Complex<R> y);
 template <class R> static __device__ Complex<R> complex_sign(Complex<R> z);
+template <class R> static __device__ R complex_abs(Complex<R> z);
 
 FUNCTION_OF_BOTH(op_acos, acos)
 FUNCTION_OF_BOTH(op_acosh, acosh)
@@ -83,6 +84,9 @@ ROUNDING(op_floor, floor)
 ROUNDING(op_trunc, trunc)
 ROUNDING(op_round, rint)
 
+// Also of −0.0.
+DEVICE bool has_sign(f32 x) { return __float_as_uint(x) >> 31; }
+DEVICE bool has_sign(f64 x) { return (u64)__double_as_longlong(x) >> 63; }
 template <class T> DEVICE T op_negative(T x) {
     if constexpr (is_small<T>) return T{-x.v};
     else if constexpr (is_complex<T>) return T{-x.re, -x.im};
@@ -91,7 +95,7 @@ template <class T> DEVICE T op_negative(T x) {
 }
 template <class T> DEVICE Part<T> op_abs(T x) {
     if constexpr (is_small<T>) return T{fabs(x.v)};
-    else if constexpr (is_complex<T>) return hypot(x.re, x.im);
+    else if constexpr (is_complex<T>) return complex_abs(x);
     else if constexpr (is_float<T>) return fabs(x);
     else if constexpr (is_signed<T>) return x < 0 ? op_negative(x) : x;
     else return x;
@@ -115,7 +119,8 @@ template <class T> DEVICE Part<T> op_imag(T x) {
 }
 template <class T> DEVICE Part<T> op_angle(T x) {
     if constexpr (is_complex<T>) return atan2(x.im, x.re);
-    else OF_SMALL(atan2(0.0f, x.v)) return atan2((T)0, x);
+    else if constexpr (is_small<T>) return rounded<T>(op_angle(x.v));
+    else return x != x ? x : has_sign(x) ? (T)3.141592653589793238462643383279502884 : (T)0;
 }
 template <class T> DEVICE bool op_is_nan(T x) {
     if constexpr (is_small<T>) return x.v != x.v;
@@ -135,8 +140,6 @@ template <class T> DEVICE bool op_is_finite(T x) {
     else if constexpr (is_float<T>) return fabs(x) < infinity<T>();
     else return true;
 }
-DEVICE bool has_sign(f32 x) { return __float_as_uint(x) >> 31; }
-DEVICE bool has_sign(f64 x) { return (u64)__double_as_longlong(x) >> 63; }
 template <class T> DEVICE bool op_sign_bit(T x) {
     if constexpr (is_small<T>) return has_sign(x.v);
     else if constexpr (is_float<T>) return has_sign(x);
@@ -220,11 +223,16 @@ template <class T> DEVICE T op_floor_divide(T x, T y) {
         }
         return quotient;
     } else {
-        T rest = fmod(x, y);
-        if (y == 0) return x / y;
-        T quotient = (x - rest) / y;
+        T plain = x / y;
+        if (y == 0 || (!op_is_finite(plain) && !op_is_finite(x))) return plain;
+        T rest = fmod(x, y), quotient = (x - rest) / y;
+        if (is_infinite(y)) {
+            // What is left of a finite number is itself.
+            rest = x;
+            quotient = 0;
+        }
         if (rest != 0 && (rest < 0) != (y < 0)) quotient -= 1;
-        if (quotient == 0) return copysign((T)0, x / y);
+        if (quotient == 0) return copysign((T)0, plain);
         T whole = floor(quotient);
         return quotient - whole > (T)0.5 ? whole + 1 : whole;
     }
@@ -262,12 +270,13 @@ template <class T> DEVICE T op_next_after(T x, T y) {
     else return nextafter(x, y);
 }
 template <class T> DEVICE T op_log_add_exp(T x, T y) {
-    OF_SMALL(op_log_add_exp(x.v, y.v))
-    if (x == y) return x + (T)0.693147180559945309417232121458176568;
-    T difference = x - y;
-    if (difference > 0) return x + log1p(exp(-difference));
-    if (difference <= 0) return y + log1p(exp(difference));
-    return difference;
+    OF_SMALL(op_log_add_exp(x.v, y.v)) {
+        if (x == y) return x + (T)0.693147180559945309417232121458176568;
+        T difference = x - y;
+        if (difference > 0) return x + log1p(exp(-difference));
+        if (difference <= 0) return y + log1p(exp(difference));
+        return difference;
+    }
 }
 template <class T> DEVICE bool op_less(T x, T y) {
     if constexpr (is_small<T>) return x.v < y.v;
@@ -286,8 +295,8 @@ template <class T> DEVICE bool op_equal(T x, T y) {
 }
 template <class T> DEVICE bool op_not_equal(T x, T y) { return !op_equal(x, y); }
 // NaN where one is.
-template <class T> DEVICE T op_maximum(T x, T y) { return op_is_nan(x) || op_greater_equal(x, y) ? x : y; }
-template <class T> DEVICE T op_minimum(T x, T y) { return op_is_nan(x) || op_less_equal(x, y) ? x : y; }
+template <class T> DEVICE T op_maximum(T x, T y) { return op_is_nan(x) || op_greater(x, y) ? x : y; }
+template <class T> DEVICE T op_minimum(T x, T y) { return op_is_nan(x) || op_less(x, y) ? x : y; }
 // The other where one is NaN.
 template <class T> DEVICE T op_fmax(T x, T y) { return op_is_nan(y) || op_greater_equal(x, y) ? x : y; }
 template <class T> DEVICE T op_fmin(T x, T y) { return op_is_nan(y) || op_less_equal(x, y) ? x : y; }
@@ -316,4 +325,7 @@ template <class T> DEVICE T op_shift_right(T x, T y) {
 template <class T> DEVICE bool op_logical_and(T x, T y) { return convert<bool>(x) && convert<bool>(y); }
 template <class T> DEVICE bool op_logical_or(T x, T y) { return convert<bool>(x) || convert<bool>(y); }
 template <class T> DEVICE bool op_logical_xor(T x, T y) { return convert<bool>(x) != convert<bool>(y); }
-template <class T> DEVICE Complex<T> op_complex(T x, T y) { return Complex<T>{x, y}; }
+template <class T> DEVICE auto op_complex(T x, T y) {
+    if constexpr (is_small<T>) return c64{x.v, y.v};
+    else return Complex<T>{x, y};
+}

@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod allocation_faults;
+mod arrays;
 mod bad_input;
 mod bench;
 mod calibrate;
@@ -24,6 +25,7 @@ mod sort;
 mod sql;
 mod strings;
 mod task;
+mod tensor;
 mod tiers;
 mod tpcds;
 mod tpch_device;

@@ -350,9 +350,9 @@ impl Tensor {
         view
     }
 
-    /// The same nothing in another shape of no elements.
-    pub(crate) fn reshape_empty(&self, shape: &[usize]) -> Tensor {
-        assert!(self.is_empty() && shape.contains(&0));
+    /// Nothing of it, in a shape of no elements.
+    pub(crate) fn nothing(&self, shape: &[usize]) -> Tensor {
+        assert!(shape.contains(&0));
         self.with_strides(shape, row_major(shape))
     }
 

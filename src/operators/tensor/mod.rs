@@ -5,6 +5,7 @@
 
 mod copy;
 mod elementwise;
+mod reduce;
 mod source;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::worker::Task;
 
 pub use copy::run_copy;
 pub use elementwise::run_elementwise;
+pub use reduce::{DevicePartial, finish_reduce, run_reduce, run_reduce_partial};
 
 /// A strided view of device memory; cheap to clone. Strides count elements, a broadcast axis has stride 0.
 #[derive(Clone, Debug)]

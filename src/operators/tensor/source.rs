@@ -16,7 +16,11 @@ pub(super) fn source(kernel: &TensorKernel) -> KernelSource {
     if let Some(source) = kept.get(&kernel.body) {
         return source.clone();
     }
-    let source = KernelSource::new(kernel.name, kernel.text(), kernel.entries());
+    let source = KernelSource::new(
+        kernel.name,
+        kernel.text(),
+        kernel.entries.iter().map(|entry| entry.to_string()).collect(),
+    );
     if kept.len() >= KEPT_MAX {
         kept.clear();
     }

@@ -37,7 +37,15 @@ pub fn compile_elementwise(
     );
     body.push_str(&emitter.function());
     body.push_str(&kernel(&emitter, &loops));
-    Ok((loops, TensorKernel { name: "tensor_elementwise", headers: emitter.headers(), body }))
+    Ok((
+        loops,
+        TensorKernel {
+            name: "tensor_elementwise",
+            entries: &["tensor_elementwise"],
+            headers: emitter.headers(),
+            body,
+        },
+    ))
 }
 
 /// The operands and, behind them, the program's indices as operands.

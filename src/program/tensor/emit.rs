@@ -5,7 +5,7 @@ use std::fmt::Write;
 use swath_array::program::{BinaryOp, Distribution, Instruction, Program, Step, UnaryOp};
 use swath_array::{DType, Scalar};
 
-use super::{OPS, PRELUDE, RANDOM, TENSOR, type_name};
+use super::type_name;
 use crate::error::{Error, Result};
 
 /// A program's names in a kernel: operands are its inputs, in order, and then its indices.
@@ -33,12 +33,11 @@ impl<'a> Emitter<'a> {
 
     /// The files that the program's functions are in.
     pub fn headers(&self) -> Vec<&'static str> {
-        let mut headers = vec![PRELUDE, TENSOR, OPS];
         let instructions = &self.program.instructions;
-        if instructions.iter().any(|instruction| matches!(instruction.step, Step::Random(..))) {
-            headers.push(RANDOM);
-        }
-        headers
+        let mut dtypes = instructions.iter().map(|i| &i.dtype).chain(&self.program.inputs);
+        let has_complex = dtypes.any(|dtype| dtype.is_complex());
+        let has_random = instructions.iter().any(|i| matches!(i.step, Step::Random(..)));
+        super::headers(has_complex, has_random)
     }
 
     /// How many elements a thread had better take at most: heavy functions make long kernels.
@@ -363,6 +362,6 @@ pub fn binary_takes(op: BinaryOp, dtype: DType) -> bool {
         Maximum | Minimum | Fmax | Fmin | Less | LessEqual | Greater | GreaterEqual => !dtype.is_complex(),
         BitwiseAnd | BitwiseOr | BitwiseXor => !dtype.is_inexact(),
         ShiftLeft | ShiftRight => dtype.is_integer(),
-        Complex => matches!(dtype, DType::F32 | DType::F64),
+        Complex => dtype.is_float(),
     }
 }

@@ -27,9 +27,9 @@ pub struct Loops {
 }
 
 /// Bytes that a thread reads or writes at once, at most.
-const VECTOR_BYTES: usize = 16;
+pub(super) const VECTOR_BYTES: usize = 16;
 /// Elements that 32-bit numbers and the division by prepared lengths can count.
-const NARROW_MAX: usize = 1 << 31;
+pub(super) const NARROW_MAX: usize = 1 << 31;
 
 impl Loops {
     /// Plans the walk over `shape`, which has elements; the result is written in row-major order from an address that

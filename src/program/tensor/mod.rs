@@ -6,6 +6,7 @@
 mod elementwise;
 mod emit;
 mod loops;
+mod reduce;
 
 use swath_array::DType;
 
@@ -13,17 +14,18 @@ use crate::error::{Error, Result};
 
 pub use elementwise::{compile_elementwise, elementwise_words};
 pub use loops::{Loops, Operand, length_words};
+pub use reduce::{ReducePlan, compile_reduce, compile_reduce_finish};
 
-/// Threads of a block.
-pub(crate) const BLOCK: usize = 256;
 /// Words that a kernel may be given.
 const WORDS_MAX: usize = 512;
 
 /// A kernel's source and the name of its entry point.
 #[derive(Clone, Debug)]
 pub struct TensorKernel {
-    /// The operator's stem, which is the entry point too.
+    /// The operator's stem.
     pub name: &'static str,
+    /// The functions that the host calls.
+    pub entries: &'static [&'static str],
     /// The library's files that it stands on.
     pub headers: Vec<&'static str>,
     /// What was generated.
@@ -31,11 +33,6 @@ pub struct TensorKernel {
 }
 
 impl TensorKernel {
-    /// The functions that the host calls.
-    pub fn entries(&self) -> Vec<String> {
-        vec![self.name.to_string()]
-    }
-
     /// The whole source.
     pub fn text(&self) -> String {
         let mut text = self.headers.join("\n");
@@ -48,7 +45,17 @@ impl TensorKernel {
 const PRELUDE: &str = include_str!("../../../kernels/prelude.cuh");
 const TENSOR: &str = include_str!("../../../kernels/tensor.cuh");
 const OPS: &str = include_str!("../../../kernels/tensor_ops.cuh");
+const COMPLEX: &str = include_str!("../../../kernels/tensor_complex.cuh");
+const REDUCE: &str = include_str!("../../../kernels/tensor_reduce.cuh");
 const RANDOM: &str = include_str!("../../../kernels/tensor_random.cuh");
+
+/// The files of the library that elements are computed with.
+fn headers(has_complex: bool, has_random: bool) -> Vec<&'static str> {
+    let mut headers = vec![PRELUDE, TENSOR, OPS];
+    headers.extend(has_complex.then_some(COMPLEX));
+    headers.extend(has_random.then_some(RANDOM));
+    headers
+}
 
 /// The name of an element type in the kernels.
 pub(crate) fn type_name(dtype: DType) -> &'static str {
