@@ -3,12 +3,12 @@
 pub mod class;
 pub mod convert;
 mod creation;
+mod decompose;
 mod dlpack;
 pub mod dtype;
 mod elementwise;
 mod explain;
 mod interface;
-mod decompose;
 mod linalg;
 mod manipulate;
 mod random;
