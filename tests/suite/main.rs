@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod allocation_faults;
+mod arrays;
 mod bad_input;
 mod bench;
 mod calibrate;

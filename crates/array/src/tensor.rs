@@ -410,6 +410,15 @@ impl TensorMut {
         self
     }
 
+    /// Elements.
+    pub fn len(&self) -> usize {
+        self.tensor.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tensor.is_empty()
+    }
+
     /// Where to write.
     pub fn target(&mut self) -> Target {
         Target {

@@ -125,10 +125,7 @@ class Session:
         """
         _known(options)
         values = {name: _text(name, value) for name, value in options.items() if value is not None}
-        limit = values.pop("memory_limit", None)
         self._inner = _swath.Session(values)
-        if limit is not None:
-            self._set("memory_limit", limit)
 
     def _set(self, name: str, text: str) -> None:
         if name == "memory_limit":
@@ -256,10 +253,7 @@ def set_options(**values: Any) -> None:
         options.progress = rest.pop("progress")
     with _lock:
         if _default is None:
-            texts = {name: _text(name, value) for name, value in rest.items() if name != "memory_limit"}
-            _swath.Session.check(texts)
-            if "memory_limit" in rest:
-                _bytes("memory_limit", rest["memory_limit"])
+            _swath.Session.check({name: _text(name, value) for name, value in rest.items()})
             _pending.update(rest)
             return
     session().set_options(**rest)
