@@ -58,7 +58,7 @@ def _round(self: Array, decimals: int = 0) -> Array:
 
 def _map_names() -> dict[str, Any]:
     shared = (
-        "all any argmax argmin argsort clip compress cumprod cumsum dot max mean min nonzero prod ptp ravel repeat "
+        "all any argmax argmin argsort clip cumprod cumsum dot max mean min nonzero prod ptp ravel repeat "
         "squeeze std sum swapaxes var"
     )
     return {name: getattr(_numeric, name) for name in shared.split()}

@@ -89,7 +89,7 @@ fn linspace(
 fn eye(
     rows: i64,
     columns: Option<i64>,
-    k: i64,
+    k: &Bound<'_, PyAny>,
     dtype: Option<&Bound<'_, PyAny>>,
     chunks: Option<&Bound<'_, PyAny>>,
 ) -> Made {
@@ -97,7 +97,7 @@ fn eye(
     let len = |len: i64| {
         usize::try_from(len).map_err(|_| PyValueError::new_err(format!("a shape has no negative lengths, but {len}")))
     };
-    let (rows, columns) = (len(rows)?, len(columns.unwrap_or(rows))?);
+    let (rows, columns, k) = (len(rows)?, len(columns.unwrap_or(rows))?, diagonal_number(k)?);
     rechunked(chunks, super::run::guarded(|| creation::eye(rows, columns, k, dtype))?)
 }
 
@@ -109,16 +109,14 @@ fn rechunked(chunks: Option<&Bound<'_, PyAny>>, array: Array) -> Made {
 }
 
 #[pyfunction]
-#[pyo3(signature = (x, k=0))]
-fn tril(x: &Bound<'_, PyAny>, k: i64) -> Made {
-    let x = array_argument(x)?;
+fn tril(x: &Bound<'_, PyAny>, k: &Bound<'_, PyAny>) -> Made {
+    let (x, k) = (array_argument(x)?, diagonal_number(k)?);
     made(|| creation::tril(&x, k))
 }
 
 #[pyfunction]
-#[pyo3(signature = (x, k=0))]
-fn triu(x: &Bound<'_, PyAny>, k: i64) -> Made {
-    let x = array_argument(x)?;
+fn triu(x: &Bound<'_, PyAny>, k: &Bound<'_, PyAny>) -> Made {
+    let (x, k) = (array_argument(x)?, diagonal_number(k)?);
     made(|| creation::triu(&x, k))
 }
 
@@ -131,6 +129,15 @@ fn meshgrid(arrays: Vec<Bound<'_, PyAny>>, indexing: &str) -> AllMade {
         other => return Err(PyValueError::new_err(format!("indexing is 'xy' or 'ij', not '{other}'"))),
     };
     all_made(|| creation::meshgrid(&arrays, indexing))
+}
+
+/// The number of a diagonal: what lies beyond every array is brought within 64 bits.
+fn diagonal_number(k: &Bound<'_, PyAny>) -> PyResult<i64> {
+    const FAR: i64 = 1 << 62;
+    match number(k)? {
+        Scalar::Int(k) => Ok(k.clamp(-FAR as i128, FAR as i128) as i64),
+        _ => Err(PyTypeError::new_err(format!("the number of a diagonal is an integer, not {k}"))),
+    }
 }
 
 /// The type that numbers of a kind get by default.

@@ -8,7 +8,7 @@ pub mod dtype;
 mod elementwise;
 mod explain;
 mod interface;
-// mod decompose;
+mod decompose;
 mod linalg;
 mod manipulate;
 mod random;
@@ -32,6 +32,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     reduce::register(module)?;
     manipulate::register(module)?;
     // sort::register(module)?;
+    decompose::register(module)?;
     linalg::register(module)
 }
 
