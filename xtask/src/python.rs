@@ -37,8 +37,7 @@ pub fn environment(folder: &Path, packages: &[&str]) -> Outcome<PathBuf> {
     run_program(&mut pip).map_err(|error| {
         format!("{error}\nThe package index must be reachable: pip reads its address from pip.conf or PIP_INDEX_URL.")
     })?;
-    std::fs::write(&stamp, wanted)
-        .map_err(|error| format!("cannot write '{}': {error}", stamp.display()))?;
+    std::fs::write(&stamp, wanted).map_err(|error| format!("cannot write '{}': {error}", stamp.display()))?;
     site_packages(folder)
 }
 

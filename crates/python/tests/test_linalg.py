@@ -13,9 +13,14 @@ from swath import array_api as xp
 
 def small(dtypes=INEXACT, **keywords):
     """Arrays of moderate whole numbers: products of them are exact."""
-    values = st.integers(-8, 8)
-    shape = keywords.pop("shape", shapes(min_dims=2, **keywords))
-    return st.sampled_from(list(dtypes)).flatmap(lambda dtype: arrays([dtype], shape, values=values))
+    shape = keywords["shape"] if "shape" in keywords else shapes(min_dims=2, **keywords)
+    return st.sampled_from(list(dtypes)).flatmap(lambda dtype: arrays([dtype], shape, values=values_of(dtype)))
+
+
+def values_of(dtype):
+    """Small whole numbers that the type has."""
+    least = 0 if np.dtype(dtype).kind == "u" else -8
+    return st.integers(least, 8)
 
 
 @st.composite

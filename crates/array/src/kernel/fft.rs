@@ -404,7 +404,8 @@ impl<T: Part> Long<T> {
             },
         );
         // SAFETY: all of it has just been written.
-        let lines = unsafe { std::slice::from_raw_parts_mut(middle.at(0).cast::<Complex<T>>(), rows * columns) };
+        let lines =
+            unsafe { std::slice::from_raw_parts_mut(middle.at(0).cast::<Complex<T>>(), rows * columns) };
         let target = Pointer(data.as_mut_ptr().cast());
         let scale = T::of(scale);
         let scratch = self.of_rows.get_inplace_scratch_len();

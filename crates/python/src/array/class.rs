@@ -55,7 +55,9 @@ impl PyArray {
         let array = self.array();
         if array.ndim() > 0 {
             let shape = show_shape(array.shape());
-            return Err(PyTypeError::new_err(format!("only 0-d arrays convert to {what}, not shape {shape}")));
+            return Err(PyTypeError::new_err(format!(
+                "only 0-d arrays convert to {what}, not shape {shape}"
+            )));
         }
         let value = compute(py, &array)?;
         value.item().ok_or_else(|| PyTypeError::new_err(format!("nothing to convert to {what}")))
@@ -109,7 +111,13 @@ fn wrap<'py>(py: Python<'py>, array: Array) -> Answer<'py> {
     Ok(Bound::new(py, PyArray::from(array))?.into_any())
 }
 
-fn binary<'py>(py: Python<'py>, op: BinaryOp, this: &PyArray, other: &Bound<'py, PyAny>, swap: bool) -> Answer<'py> {
+fn binary<'py>(
+    py: Python<'py>,
+    op: BinaryOp,
+    this: &PyArray,
+    other: &Bound<'py, PyAny>,
+    swap: bool,
+) -> Answer<'py> {
     let Some(other) = operand(other)? else { return Ok(py.NotImplemented().into_bound(py)) };
     let this = Operand::Array(this.array());
     let (left, right) = if swap { beside(other, this)? } else { beside(this, other)? };
@@ -257,14 +265,24 @@ impl PyArray {
         self.in_place(BinaryOp::ShiftRight, other)
     }
 
-    fn __pow__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>, modulo: Option<&Bound<'py, PyAny>>) -> Answer<'py> {
+    fn __pow__<'py>(
+        &self,
+        py: Python<'py>,
+        other: &Bound<'py, PyAny>,
+        modulo: Option<&Bound<'py, PyAny>>,
+    ) -> Answer<'py> {
         if modulo.is_some() {
             return Ok(py.NotImplemented().into_bound(py));
         }
         binary(py, BinaryOp::Pow, self, other, false)
     }
 
-    fn __rpow__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>, modulo: Option<&Bound<'py, PyAny>>) -> Answer<'py> {
+    fn __rpow__<'py>(
+        &self,
+        py: Python<'py>,
+        other: &Bound<'py, PyAny>,
+        modulo: Option<&Bound<'py, PyAny>>,
+    ) -> Answer<'py> {
         if modulo.is_some() {
             return Ok(py.NotImplemented().into_bound(py));
         }
@@ -413,7 +431,9 @@ impl PyArray {
         let ndim = array.ndim();
         if ndim < 2 {
             let shape = show_shape(array.shape());
-            return Err(PyValueError::new_err(format!("mT needs two axes at least, and shape {shape} has {ndim}")));
+            return Err(PyValueError::new_err(format!(
+                "mT needs two axes at least, and shape {shape} has {ndim}"
+            )));
         }
         let mut axes: Vec<usize> = (0..ndim).collect();
         axes.swap(ndim - 2, ndim - 1);
@@ -488,8 +508,9 @@ impl PyArray {
             let message = format!("values of {} do not go into an array of {}", value.dtype(), array.dtype());
             return Err(PyTypeError::new_err(message));
         }
-        let changed =
-            with_runner(py, &[&array, &value], |runner| swath_array::build::index::set(&array, &key, &value, runner))?;
+        let changed = with_runner(py, &[&array, &value], |runner| {
+            swath_array::build::index::set(&array, &key, &value, runner)
+        })?;
         if array.bytes() <= SET_AT_ONCE_BYTES_MAX {
             // A chain of assignments would be computed from its start whenever a value is asked for.
             let tensor = compute(py, &changed)?;
@@ -520,7 +541,9 @@ impl PyArray {
     fn __int__<'py>(&self, py: Python<'py>) -> Answer<'py> {
         match self.item_of(py, "int")? {
             Scalar::Complex(_) => Err(PyTypeError::new_err("a complex number does not convert to int")),
-            Scalar::Float(value) if value.is_nan() => Err(PyValueError::new_err("NaN does not convert to int")),
+            Scalar::Float(value) if value.is_nan() => {
+                Err(PyValueError::new_err("NaN does not convert to int"))
+            }
             Scalar::Float(value) if value.is_infinite() => {
                 Err(PyOverflowError::new_err("an infinity does not convert to int"))
             }
@@ -538,7 +561,10 @@ impl PyArray {
     fn __index__<'py>(&self, py: Python<'py>) -> Answer<'py> {
         let array = self.array();
         if !array.dtype().is_integer() {
-            return Err(PyTypeError::new_err(format!("only integer arrays are indices, not {}", array.dtype())));
+            return Err(PyTypeError::new_err(format!(
+                "only integer arrays are indices, not {}",
+                array.dtype()
+            )));
         }
         number(py, self.item_of(py, "an index")?)
     }
@@ -572,7 +598,9 @@ impl PyArray {
             None => Some(array.dtype()),
         };
         if copy == Some(false) && (wanted != Some(array.dtype()) || array.value().is_none()) {
-            return Err(PyValueError::new_err("the values have to be computed or cast, and copy=False forbids it"));
+            return Err(PyValueError::new_err(
+                "the values have to be computed or cast, and copy=False forbids it",
+            ));
         }
         let values = compute(py, &convert::cast(array, wanted)?)?;
         let values = interface::to_numpy(py, values, copy == Some(true))?;
@@ -594,9 +622,9 @@ impl PyArray {
     fn __array_namespace__<'py>(&self, py: Python<'py>, api_version: Option<&str>) -> Answer<'py> {
         const VERSIONS: [&str; 4] = ["2021.12", "2022.12", "2023.12", "2024.12"];
         match api_version {
-            Some(version) if !VERSIONS.contains(&version) => {
-                Err(PyValueError::new_err(format!("version '{version}' of the standard is none of {VERSIONS:?}")))
-            }
+            Some(version) if !VERSIONS.contains(&version) => Err(PyValueError::new_err(format!(
+                "version '{version}' of the standard is none of {VERSIONS:?}"
+            ))),
             _ => Ok(py.import("swath.array_api")?.into_any()),
         }
     }
@@ -619,7 +647,9 @@ impl PyArray {
         if let Some((device_type, _)) = dl_device
             && device_type.call_method0("__int__")?.extract::<i32>()? != dlpack::CPU
         {
-            return Err(PyBufferError::new_err("arrays are handed out in host memory, DLPack's device (1, 0)"));
+            return Err(PyBufferError::new_err(
+                "arrays are handed out in host memory, DLPack's device (1, 0)",
+            ));
         }
         dlpack::export(py, compute(py, &self.array())?, max_version, copy)
     }
@@ -735,9 +765,10 @@ impl PyArray {
 /// Refuses devices that there are not.
 pub fn check_device(device: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     match device {
-        Some(device) if device.str()?.to_cow()? != "cpu" => {
-            Err(PyValueError::new_err(format!("'cpu' is the only device of arrays, and not {}", device.repr()?)))
-        }
+        Some(device) if device.str()?.to_cow()? != "cpu" => Err(PyValueError::new_err(format!(
+            "'cpu' is the only device of arrays, and not {}",
+            device.repr()?
+        ))),
         _ => Ok(()),
     }
 }
@@ -757,9 +788,9 @@ pub fn chunk_lengths(chunks: Option<&Bound<'_, PyAny>>, shape: &[usize]) -> PyRe
             Ok(lengths) => {
                 let lengths: Vec<usize> = lengths.extract()?;
                 let first = lengths.first().copied().unwrap_or(1);
-                let equal = lengths.split_last().is_none_or(|(last, rest)| {
-                    rest.iter().all(|&chunk| chunk == first) && *last <= first
-                });
+                let equal = lengths
+                    .split_last()
+                    .is_none_or(|(last, rest)| rest.iter().all(|&chunk| chunk == first) && *last <= first);
                 if !equal || lengths.iter().sum::<usize>() != len {
                     return Err(PyValueError::new_err(format!(
                         "chunks {lengths:?} are not equal lengths (the last may be shorter) that add up to {len}"
@@ -772,14 +803,17 @@ pub fn chunk_lengths(chunks: Option<&Bound<'_, PyAny>>, shape: &[usize]) -> PyRe
         match chunk {
             -1 => Ok(len.max(1)),
             chunk if chunk > 0 => Ok(chunk as usize),
-            chunk => Err(PyValueError::new_err(format!("a chunk of {chunk} elements: give 1 at least, or -1 for all"))),
+            chunk => Err(PyValueError::new_err(format!(
+                "a chunk of {chunk} elements: give 1 at least, or -1 for all"
+            ))),
         }
     };
     let is_sequence = chunks.is_instance_of::<PyTuple>() || chunks.is_instance_of::<PyList>();
     let lengths = if is_sequence {
         let given = chunks.try_iter()?.collect::<PyResult<Vec<_>>>()?;
         if given.len() != shape.len() {
-            let message = format!("{} chunk lengths for the axes of shape {}", given.len(), show_shape(shape));
+            let message =
+                format!("{} chunk lengths for the axes of shape {}", given.len(), show_shape(shape));
             return Err(PyValueError::new_err(message));
         }
         given.iter().zip(shape).map(|(chunk, &len)| of_axis(chunk, len)).collect::<PyResult<Vec<_>>>()?
@@ -817,7 +851,11 @@ pub fn asarray<'py>(
 /// The array of an object that has `__dlpack__`.
 #[pyfunction]
 #[pyo3(signature = (x, device=None, copy=None))]
-pub fn from_dlpack<'py>(x: &Bound<'py, PyAny>, device: Option<&Bound<'py, PyAny>>, copy: Option<bool>) -> Answer<'py> {
+pub fn from_dlpack<'py>(
+    x: &Bound<'py, PyAny>,
+    device: Option<&Bound<'py, PyAny>>,
+    copy: Option<bool>,
+) -> Answer<'py> {
     check_device(device)?;
     if let (Ok(_), None | Some(false)) = (x.cast::<PyArray>(), copy) {
         return Ok(x.clone());

@@ -95,7 +95,8 @@ fn eye(
 ) -> Made {
     let dtype = dtype_or_none(dtype)?.unwrap_or(DType::F64);
     let len = |len: i64| {
-        usize::try_from(len).map_err(|_| PyValueError::new_err(format!("a shape has no negative lengths, but {len}")))
+        usize::try_from(len)
+            .map_err(|_| PyValueError::new_err(format!("a shape has no negative lengths, but {len}")))
     };
     let (rows, columns, k) = (len(rows)?, len(columns.unwrap_or(rows))?, diagonal_number(k)?);
     rechunked(chunks, super::run::guarded(|| creation::eye(rows, columns, k, dtype))?)

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use swath_array::Array;
 use swath_array::build::linalg::{self, MatrixOrder};
 
-use super::convert::{array_argument, arrays_argument, axes, from_scalar, operand, Operand};
+use super::convert::{Operand, array_argument, arrays_argument, axes, from_scalar, operand};
 use super::dtype::dtype_or_none;
 use super::run::guarded;
 use super::{AllMade, Made, made};
@@ -106,7 +106,9 @@ fn matrix_norm(x: Object<'_, '_>, keepdims: bool, ord: Object<'_, '_>) -> Made {
     let order = match ord.extract::<String>().as_deref() {
         Ok("fro") => MatrixOrder::Frobenius,
         Ok("nuc") => MatrixOrder::Nuclear,
-        Ok(other) => return Err(PyValueError::new_err(format!("there is no norm of matrices of order '{other}'"))),
+        Ok(other) => {
+            return Err(PyValueError::new_err(format!("there is no norm of matrices of order '{other}'")));
+        }
         Err(_) => MatrixOrder::Number(ord.extract()?),
     };
     made(|| linalg::matrix_norm(&x, keepdims, order))

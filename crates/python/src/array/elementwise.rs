@@ -32,7 +32,8 @@ fn binary(name: &str, x1: &Bound<'_, PyAny>, x2: &Bound<'_, PyAny>) -> Made {
 /// Two arguments as arrays.
 pub fn two(x1: &Bound<'_, PyAny>, x2: &Bound<'_, PyAny>) -> PyResult<(Array, Array)> {
     pair(x1, x2)?.ok_or_else(|| {
-        let class = |x: &Bound<'_, PyAny>| x.get_type().name().map(|name| name.to_string()).unwrap_or_default();
+        let class =
+            |x: &Bound<'_, PyAny>| x.get_type().name().map(|name| name.to_string()).unwrap_or_default();
         PyTypeError::new_err(format!("expected arrays or numbers, not {} and {}", class(x1), class(x2)))
     })
 }

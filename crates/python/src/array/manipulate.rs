@@ -151,7 +151,8 @@ fn pad(x: Object<'_, '_>, widths: Vec<(usize, usize)>, mode: &str, value: Object
     let x = array_argument(x)?;
     let mode = match mode {
         "constant" => {
-            let value = scalar(value)?.ok_or_else(|| PyValueError::new_err("the value to pad with is a number"))?;
+            let value =
+                scalar(value)?.ok_or_else(|| PyValueError::new_err("the value to pad with is a number"))?;
             from_scalar(value, x.dtype())?;
             PadMode::Constant(value)
         }

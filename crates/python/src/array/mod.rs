@@ -3,19 +3,21 @@
 pub mod class;
 pub mod convert;
 mod creation;
+mod decompose;
 mod dlpack;
 pub mod dtype;
 mod elementwise;
 mod explain;
+mod fft;
 mod interface;
-mod decompose;
 mod linalg;
 mod manipulate;
 mod random;
 mod reduce;
 pub mod run;
 mod show;
-// mod sort;
+// mod sets;
+mod sort;
 
 use pyo3::prelude::*;
 use swath_array::Array;
@@ -31,8 +33,10 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     random::register(module)?;
     reduce::register(module)?;
     manipulate::register(module)?;
-    // sort::register(module)?;
+    // sets::register(module)?;
+    sort::register(module)?;
     decompose::register(module)?;
+    fft::register(module)?;
     linalg::register(module)
 }
 

@@ -5,11 +5,11 @@ use pyo3::prelude::*;
 use swath_array::DType;
 use swath_array::build::random::{self, Sequence};
 
+use super::Made;
 use super::class::chunk_lengths;
 use super::convert::shape as shape_of;
 use super::dtype::dtype_or_none;
 use super::run::guarded;
-use super::Made;
 
 /// Draws an array: `first` and `second` are the bounds of `uniform` and `integers`, the mean and deviation of `normal`,
 /// the scale of `exponential`.

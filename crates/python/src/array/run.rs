@@ -47,7 +47,9 @@ pub fn compute(py: Python<'_>, array: &Array) -> PyResult<Tensor> {
     if let Some(value) = array.value() {
         return Ok(value.clone());
     }
-    if let (Op::Slice(_) | Op::Reshape | Op::Permute(_) | Op::Broadcast, [input]) = (array.op(), array.inputs()) {
+    if let (Op::Slice(_) | Op::Reshape | Op::Permute(_) | Op::Broadcast, [input]) =
+        (array.op(), array.inputs())
+    {
         if input.value().is_none() && input.bytes() <= WHOLE_BYTES_MAX {
             input.set_value(compute(py, input)?);
         }
