@@ -222,3 +222,25 @@ struct Length {
 };
 DEVICE u32 divided(u32 n, const Length& by) { return (u32)(((u64)__umulhi(n, (u32)by.magic) + n) >> (by.magic >> 32)); }
 DEVICE u64 divided(u64 n, const Length& by) { return n / by.length; }
+
+// Axes that fixed kernels walk one element at a time, outermost first, with the strides of some operands.
+#define BATCH_AXES 6
+template <int operands> struct Batch {
+    u64 rank;
+    u64 lengths[BATCH_AXES];
+    i64 strides[operands][BATCH_AXES];
+};
+// The operands' offsets at element `number`, in row-major order.
+template <int operands> DEVICE void walk_batch(const Batch<operands>& batch, u64 number, i64 (&offsets)[operands]) {
+#pragma unroll
+    for (int o = 0; o < operands; o++) offsets[o] = 0;
+    for (i32 axis = (i32)batch.rank - 1; axis >= 0; axis--) {
+        u64 length = batch.lengths[axis], next;
+        if (number >> 32) next = number / length;
+        else next = (u32)number / (u32)length;
+        i64 at = (i64)(number - next * length);
+        number = next;
+#pragma unroll
+        for (int o = 0; o < operands; o++) offsets[o] += at * batch.strides[o][axis];
+    }
+}

@@ -3,6 +3,8 @@
 //! The arrays themselves are those of [`swath_array`]; here they meet tables. An array that reads frames and the frames
 //! are one plan, and so are queries over an array's rows.
 
+pub mod storage;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -120,8 +122,11 @@ pub fn to_frame(session: &Session, array: &Array, names: &[String]) -> Result<Da
     Ok(DataFrame::new(session.context().state(), node.into_plan()))
 }
 
-/// Runs the plans of the frames that arrays read and that have not run yet.
-fn load_frames(session: &Session, arrays: &[Array]) -> Result<()> {
+/// Runs the plans of the frames that arrays read and that have not run yet; a runner of its own may then compute them.
+///
+/// # Errors
+/// Those of the frames' plans.
+pub fn load_frames(session: &Session, arrays: &[Array]) -> Result<()> {
     let sources: Vec<Arc<FrameSource>> =
         sources_of(arrays).into_iter().filter(|source| !source.is_loaded()).collect();
     if sources.is_empty() {

@@ -22,6 +22,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::TableReference;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::dml::CopyTo;
@@ -48,9 +49,11 @@ use table::RegisteredTable;
 /// The tables that were registered from files, by name: what errors at run time are traced back to.
 type Tables = Arc<Mutex<BTreeMap<String, RegisteredTable>>>;
 
-/// DataFusion's memory pool and the folder that it spills to.
+/// DataFusion's memory pool, the folder that it spills to, and its caches.
 fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>> {
-    let mut runtime = RuntimeEnvBuilder::new();
+    // A listing that is kept would hide files that come into a folder, and show those that are gone.
+    let caches = CacheManagerConfig::default().with_list_files_cache_limit(0);
+    let mut runtime = RuntimeEnvBuilder::new().with_cache_manager(caches);
     if let Some(bytes) = config.memory_limit {
         let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
         runtime = runtime.with_memory_pool(Arc::new(FairSpillPool::new(bytes)));

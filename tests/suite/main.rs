@@ -3,6 +3,7 @@
 mod aggregates;
 mod allocation_faults;
 mod arrays;
+mod array_storage;
 mod bad_input;
 mod bench;
 mod calibrate;

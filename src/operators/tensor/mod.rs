@@ -5,7 +5,11 @@
 
 mod copy;
 mod elementwise;
+mod gather;
+mod matmul;
 mod reduce;
+mod scan;
+mod sort;
 mod source;
 
 use std::sync::Arc;
@@ -20,7 +24,11 @@ use crate::worker::Task;
 
 pub use copy::run_copy;
 pub use elementwise::run_elementwise;
+pub use gather::run_gather;
+pub use matmul::run_matmul;
 pub use reduce::{DevicePartial, finish_reduce, run_reduce, run_reduce_partial};
+pub use scan::run_scan;
+pub use sort::{Sorted, run_sort};
 
 /// A strided view of device memory; cheap to clone. Strides count elements, a broadcast axis has stride 0.
 #[derive(Clone, Debug)]

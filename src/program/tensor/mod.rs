@@ -5,6 +5,7 @@
 
 mod elementwise;
 mod emit;
+mod library;
 mod loops;
 mod reduce;
 
@@ -13,6 +14,10 @@ use swath_array::DType;
 use crate::error::{Error, Result};
 
 pub use elementwise::{compile_elementwise, elementwise_words};
+pub use library::{
+    MATMUL_TILE, MATMUL_TILE_LARGE, batch_words, gather_kernel, has_large_tiles, matmul_kernel, scan_kernel,
+    sort_kernel, transpose_kernel,
+};
 pub use loops::{Loops, Operand, length_words};
 pub use reduce::{ReducePlan, compile_reduce, compile_reduce_finish};
 
@@ -47,6 +52,11 @@ const TENSOR: &str = include_str!("../../../kernels/tensor.cuh");
 const OPS: &str = include_str!("../../../kernels/tensor_ops.cuh");
 const COMPLEX: &str = include_str!("../../../kernels/tensor_complex.cuh");
 const REDUCE: &str = include_str!("../../../kernels/tensor_reduce.cuh");
+const TRANSPOSE: &str = include_str!("../../../kernels/tensor_transpose.cuh");
+const MATMUL: &str = include_str!("../../../kernels/tensor_matmul.cuh");
+const SCAN: &str = include_str!("../../../kernels/tensor_scan.cuh");
+const GATHER: &str = include_str!("../../../kernels/tensor_gather.cu");
+const SORT: &str = include_str!("../../../kernels/tensor_sort.cuh");
 const RANDOM: &str = include_str!("../../../kernels/tensor_random.cuh");
 
 /// The files of the library that elements are computed with.

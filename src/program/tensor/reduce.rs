@@ -43,7 +43,7 @@ pub struct ReducePlan {
 
 /// Plans and compiles the reduction of a fused program along `axes`, at least one of which has elements to reduce.
 ///
-/// Two kernels: one folds values and leaves states, the other merges states to results.
+/// The kernel folds values and leaves states, which that of [`compile_reduce_finish`] merges to results.
 ///
 /// # Errors
 /// As [`compile_elementwise`](super::compile_elementwise); `unsupported` for a type that the reduction does not take.
@@ -77,8 +77,7 @@ pub fn compile_reduce(
     body.push_str(&emitter.function());
     body.push_str(&plan.kernel(&emitter));
     let headers = emitter.headers().into_iter().chain([REDUCE]).collect();
-    let entries = &["tensor_reduce", "tensor_reduce_finish"];
-    Ok((plan, TensorKernel { name: "tensor_reduce", entries, headers, body }))
+    Ok((plan, TensorKernel { name: "tensor_reduce", entries: &["tensor_reduce"], headers, body }))
 }
 
 /// Whether an operator takes a type.
@@ -292,10 +291,6 @@ impl ReducePlan {
                  ((Reduce::State*)p.states)[(kept * {vector} + k) * p.splits + split] = states[k];\n    }}\n}}\n"
             );
         }
-        text.push_str(
-            "extern \"C\" __global__ void __launch_bounds__(BLOCK) tensor_reduce_finish(\n    \
-             const __grid_constant__ ReduceFinishParams p) {\n    reduce_finish<Reduce>(p);\n}\n",
-        );
         text
     }
 }
@@ -366,7 +361,7 @@ fn fits(axes: &[Axis], others: &[Axis], inputs: &[Operand], vector: usize) -> bo
 }
 
 /// The class that reduces, in the kernels.
-fn reduction(op: ReduceOp, dtype: DType) -> String {
+pub(super) fn reduction(op: ReduceOp, dtype: DType) -> String {
     let name = type_name(dtype);
     match op {
         ReduceOp::Sum => format!("ReduceSum<{name}>"),

@@ -69,7 +69,6 @@ impl Transform {
 trait Part: Element + FftNum {
     type Pair: Element;
     fn of(value: f64) -> Self;
-    fn value(self) -> f64;
     fn planners() -> &'static Mutex<Planners<Self>>;
 }
 
@@ -85,9 +84,6 @@ macro_rules! part {
             type Pair = Complex<$type>;
             fn of(value: f64) -> Self {
                 value as $type
-            }
-            fn value(self) -> f64 {
-                self as f64
             }
             fn planners() -> &'static Mutex<Planners<Self>> {
                 static PLANNERS: LazyLock<Mutex<Planners<$type>>> = LazyLock::new(|| {

@@ -55,6 +55,8 @@ def _is_single(values: Any) -> bool:
 
 def column_of(name: str, values: Any) -> _swath.Column:
     """One column: of an array of NumPy by its bytes, of anything else value by value."""
+    if isinstance(values, _swath.Array):
+        values = required("numpy", "a column of an array").asarray(values)
     numpy = sys.modules.get("numpy")
     if numpy is not None and not isinstance(values, numpy.ndarray) and _has_array(values):
         values = numpy.asarray(values)

@@ -559,6 +559,28 @@ class DataFrame:
             arrays = [array.astype(object) for array in arrays]
         return numpy.column_stack(arrays)
 
+    def to_array(self, *columns: str | Iterable[str], as_matrix: bool | None = None) -> _swath.Array:
+        """Makes an array of columns of numbers: of one axis of one column, of rows and columns otherwise.
+
+        The array is lazy: the rows are counted now, and computed with the array. The dtype is the one that all columns
+        promote to. Null is NaN in floats, and an error in other columns when the array is computed.
+
+        Args:
+            columns: the names; all columns where none is named.
+            as_matrix: whether one column makes two axes, too; by default it does where no column is named.
+
+        >>> import swath as sw
+        >>> frame = sw.DataFrame({"x": [1, 2], "y": [0.5, 1.5]})
+        >>> (frame.to_array("x", "y") * 2).tolist()
+        [[2.0, 1.0], [4.0, 3.0]]
+
+        Raises:
+            TypeError: a column whose type no array has.
+        """
+        names = _names(columns, "to_array")
+        matrix = not names if as_matrix is None else as_matrix
+        return self._inner.to_array(names or None, matrix)
+
     def to_pandas(self) -> Any:
         """Computes a DataFrame of pandas."""
         computed = self.compute()
@@ -740,6 +762,26 @@ def _aggregate(column: str, aggregate: str) -> Expr:
     if name not in _KNOWN_AGGREGATES:
         raise ValueError(f"{aggregate!r} is not an aggregate; use one of: {', '.join(_KNOWN_AGGREGATES)}")
     return getattr(col(column), name)()
+
+
+def _array_to_frame(self: _swath.Array, names: str | Sequence[str] | None = None) -> DataFrame:
+    """Makes a frame of an array of one axis, or of rows and columns; nothing is computed before the frame is.
+
+    Args:
+        names: the names of the columns; ``column_0``, ``column_1``, ... by default.
+
+    >>> import swath as sw
+    >>> (sw.arange(4).reshape(2, 2) + 1).to_frame(["x", "y"]).to_pydict()
+    {'x': [1, 3], 'y': [2, 4]}
+    """
+    if names is None:
+        names = [f"column_{place}" for place in range(self.shape[1] if self.ndim == 2 else 1)]
+    owner = _session.session()
+    return DataFrame._wrap(owner, owner._inner.from_array(self, _names([names], "to_frame")))
+
+
+_array_to_frame.__name__ = "to_frame"
+_swath.Array.to_frame = _array_to_frame
 
 
 def from_arrow(data: Any) -> DataFrame:

@@ -13,6 +13,7 @@ use swath_array::run::{Progress, Runner};
 use swath_array::{Array, Tensor};
 
 use crate::error::IntoPython;
+use crate::frame;
 
 /// Work on fewer bytes than this ends before anybody could stop it, and is done on the calling thread.
 const QUICK_BYTES: u128 = 4 << 20;
@@ -77,6 +78,7 @@ pub fn with_runner<T: Send>(
     arrays: &[&Array],
     work: impl FnOnce(&Runner) -> swath_array::Result<T> + Send,
 ) -> PyResult<T> {
+    frame::arrays::load(py, arrays)?;
     if arrays.iter().all(|array| is_quick(array)) {
         let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(|| work(runner()))));
         return outcome.unwrap_or_else(|_| Err(failed())).py();

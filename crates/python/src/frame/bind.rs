@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
     binary_expr, cast,
 };
 use datafusion::prelude::{Column, SessionContext, ident, lit};
+use datafusion::scalar::ScalarValue;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -95,13 +96,16 @@ impl Scope<'_> {
     fn bind_part(&self, part: Expr) -> PlanResult<Transformed<Expr>> {
         let schema = self.plan.schema();
         match part {
-            Expr::BinaryExpr(binary) if binary.op == Operator::Plus => {
+            Expr::BinaryExpr(binary) if is_arithmetic(binary.op) => {
                 let is_text = |side: &Expr| side.get_type(schema).is_ok_and(|found| found.is_string());
-                if is_text(&binary.left) && is_text(&binary.right) {
-                    let joined = binary_expr(*binary.left, Operator::StringConcat, *binary.right);
-                    return Ok(Transformed::yes(joined));
-                }
-                Ok(Transformed::no(Expr::BinaryExpr(binary)))
+                let operator = match binary.op {
+                    Operator::Plus if is_text(&binary.left) && is_text(&binary.right) => {
+                        Operator::StringConcat
+                    }
+                    operator => operator,
+                };
+                let (left, right) = self.fitted(*binary.left, *binary.right);
+                Ok(Transformed::yes(binary_expr(left, operator, right)))
             }
             Expr::ScalarFunction(call) => {
                 let Some(unbound) = call.func.inner().downcast_ref::<Unbound>() else {
@@ -110,10 +114,28 @@ impl Scope<'_> {
                 let arithmetic = unbound.arithmetic;
                 let [left, right] = <[Expr; 2]>::try_from(call.args)
                     .map_err(|_| DataFusionError::Internal("arithmetic takes two operands".into()))?;
+                let (left, right) = self.fitted(left, right);
                 let types = (left.get_type(schema)?, right.get_type(schema)?);
                 Ok(Transformed::yes(arithmetic_of(arithmetic, left, right, &types)))
             }
             other => Ok(Transformed::no(other)),
+        }
+    }
+
+    /// The operands with a whole number beside uint64 as one: SQL would make decimals of both.
+    fn fitted(&self, left: Expr, right: Expr) -> (Expr, Expr) {
+        let is_unsigned = |side: &Expr| {
+            matches!(side.get_type(self.plan.schema()), Ok(DataType::UInt64))
+                && !matches!(side, Expr::Literal(..))
+        };
+        let fit = |side: Expr| match side {
+            Expr::Literal(ScalarValue::Int64(Some(value)), _) if value >= 0 => lit(value.cast_unsigned()),
+            other => other,
+        };
+        match (is_unsigned(&left), is_unsigned(&right)) {
+            (true, false) => (left, fit(right)),
+            (false, true) => (fit(left), right),
+            _ => (left, right),
         }
     }
 
@@ -169,6 +191,13 @@ impl Scope<'_> {
         let plan = LogicalPlanBuilder::from(self.plan.clone()).aggregate(keys, aggregates)?;
         plan.project(key_names.into_iter().map(ident).chain(columns))?.build()
     }
+}
+
+fn is_arithmetic(operator: Operator) -> bool {
+    matches!(
+        operator,
+        Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo
+    )
 }
 
 /// A column outside every aggregate.

@@ -42,13 +42,13 @@ fn import_stream(py: Python<'_>, capsule: &Bound<'_, PyCapsule>) -> PyResult<(Sc
     let stream = unsafe { FFI_ArrowArrayStream::from_raw(pointer.as_ptr()) };
     // The producer may need the interpreter from another thread, to make the next batch.
     py.detach(move || {
-        let reader = ArrowArrayStreamReader::try_new(stream)?;
+        let reader =
+            ArrowArrayStreamReader::try_new(stream).map_err(|error| not_a_table(&error.to_string()))?;
         let schema = reader.schema();
-        Ok((schema, reader.collect::<Result<Vec<_>, _>>()?))
-    })
-    .map_err(|error: ArrowError| match error {
-        ArrowError::CDataInterface(text) => not_a_table(&text),
-        other => PyValueError::new_err(format!("cannot take the Arrow stream: {other}")),
+        let batches = reader.collect::<Result<Vec<_>, _>>();
+        let failed =
+            |error: ArrowError| PyValueError::new_err(format!("cannot take the Arrow stream: {error}"));
+        Ok((schema, batches.map_err(failed)?))
     })
 }
 

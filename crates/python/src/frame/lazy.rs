@@ -19,6 +19,7 @@ use futures::TryStreamExt;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList};
+use swath::array::from_frame;
 use swath::config::Placement;
 use swath::observe::progress::RowSpinner;
 use swath::plan::{DeviceExec, PlacementExec, SwathOptions};
@@ -28,7 +29,9 @@ use super::bind::{Item, Scope, output_name};
 use super::expression::PyExpression;
 use super::raise::Raise;
 use super::run::wait_for;
-use super::{data_type, export, ingest, interchange};
+use super::{arrays, data_type, export, ingest, interchange};
+use crate::array::class::PyArray;
+use crate::error::IntoPython;
 
 /// A lazy frame, or one that has been computed.
 #[pyclass(frozen, name = "Frame", module = "swath._swath")]
@@ -337,6 +340,9 @@ impl PyFrame {
     /// Puts `value` for null, in the columns whose type takes it.
     fn fill_null(&self, value: &Bound<'_, PyAny>, columns: Vec<String>) -> PyResult<Self> {
         let value = ingest::scalar(value)?;
+        for name in &columns {
+            self.parse(name.clone())?;
+        }
         let names: Vec<&str> = columns.iter().map(String::as_str).collect();
         let filled = self.data_frame(self.plan.clone()).fill_null(&value, &names);
         self.derived(filled.map(DataFrame::into_unoptimized_plan))
@@ -419,6 +425,26 @@ impl PyFrame {
         let data_frame = self.data_frame(self.plan.clone());
         let frame = self.session.write(data_frame, &path, write_format(format, options)?).raise()?;
         run_now(py, &self.session, frame, progress)
+    }
+
+    /// Columns of numbers as an array, lazily; the rows are counted now.
+    #[pyo3(signature = (columns, as_matrix))]
+    fn to_array(&self, py: Python<'_>, columns: Option<Vec<String>>, as_matrix: bool) -> PyResult<PyArray> {
+        for name in columns.iter().flatten() {
+            self.select(vec![Item::Expression(ident(name))])?;
+        }
+        let data_frame = self.data_frame(self.plan.clone());
+        let session = Arc::clone(&self.session);
+        let made = wait_for(py, async move {
+            let made = tokio::task::spawn_blocking(move || {
+                let names: Option<Vec<&str>> =
+                    columns.as_ref().map(|names| names.iter().map(String::as_str).collect());
+                from_frame(&session, data_frame, names.as_deref(), as_matrix)
+            });
+            made.await.map_err(|_| swath::Error::bug("making an array of a frame panicked"))
+        })?;
+        arrays::remember(&self.session);
+        Ok(PyArray::from(made.py()?))
     }
 
     /// The stream of a computed frame as a capsule.

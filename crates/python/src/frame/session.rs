@@ -12,6 +12,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use swath::array::to_frame;
 use swath::config::Config;
 use swath::observe::Receipt;
 use swath::plan::SwathOptions;
@@ -22,6 +23,8 @@ use super::interchange;
 use super::lazy::{PyFrame, run_now};
 use super::raise::Raise;
 use super::run::wait_for;
+use crate::array::class::PyArray;
+use crate::error::IntoPython;
 
 /// The entry point: a session of the engine.
 #[pyclass(frozen, name = "Session", module = "swath._swath")]
@@ -141,6 +144,12 @@ impl PySession {
         let Some((schema, batches)) = interchange::import(object)? else { return Ok(None) };
         let result = QueryResult { schema, batches, receipt: Receipt::default() };
         PyFrame::computed(&self.0, result).map(Some)
+    }
+
+    /// Makes a frame of an array of one or two axes, lazily.
+    fn from_array(&self, array: PyRef<'_, PyArray>, names: Vec<String>) -> PyResult<PyFrame> {
+        let frame = to_frame(&self.0, &array.array(), &names).py()?;
+        PyFrame::lazy(&self.0, frame.into_unoptimized_plan(), None)
     }
 
     /// Makes a frame of columns.

@@ -239,9 +239,9 @@ pub fn multi_dot(arrays: &[Array]) -> Result<Array> {
     }
     // The lengths between the factors: matrix i is sides[i] by sides[i + 1].
     let first = if arrays[0].ndim() == 1 { 1 } else { arrays[0].shape()[0] };
-    let behind = |(i, x): (usize, &Array)| match x.shape() {
-        &[_, m] => m,
-        &[n] if i == 0 => n,
+    let behind = |(i, x): (usize, &Array)| match *x.shape() {
+        [_, m] => m,
+        [n] if i == 0 => n,
         _ => 1,
     };
     let sides: Vec<f64> =

@@ -91,7 +91,7 @@ pub fn solve(a: &Array, b: &Array) -> Result<Array> {
     ];
     let x = decompose(Decomposition::Solve, inputs, &front, &[(a.array.dtype(), &[n, k])]).remove(0);
     let x = a.restored(&x);
-    Ok(if b.ndim() == 1 { reshape(&x, &x.shape()[..x.ndim() - 1].to_vec()) } else { x })
+    Ok(if b.ndim() == 1 { reshape(&x, &x.shape()[..x.ndim() - 1]) } else { x })
 }
 
 /// What singular values have to exceed to count as not 0: `rtol` times the greatest, by default max(n, m)·ε.

@@ -112,7 +112,8 @@ fn sums_by_definition(spec: &str, operands: &[Array]) -> Result<Vec<C>> {
 #[test]
 fn matmul_takes_vectors_matrices_and_batches() -> Result<()> {
     for dtype in [DType::F64, DType::F32, DType::C128, DType::I32, DType::Bool] {
-        let cases: [(&[usize], &[usize], &str, &[usize]); 8] = [
+        type Case<'a> = (&'a [usize], &'a [usize], &'a str, &'a [usize]);
+        let cases: [Case<'_>; 8] = [
             (&[4], &[4], "i,i->", &[]),
             (&[4], &[4, 3], "i,ij->j", &[3]),
             (&[3, 4], &[4], "ij,j->i", &[3]),

@@ -57,7 +57,7 @@ struct Product {
 
 impl Product {
     fn of<T: Field>(factors: &Factors<T>) -> Product {
-        let sign = if factors.exchanges % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = if factors.exchanges.is_multiple_of(2) { 1.0 } else { -1.0 };
         let mut product = Product { mantissa: Complex::new(sign, 0.0), exponent: 0 };
         for pivot in factors.pivots() {
             product.mantissa *= pivot.widened();

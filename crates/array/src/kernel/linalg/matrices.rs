@@ -56,7 +56,6 @@ impl<'a, T: Element> Matrices<'a, T> {
 
     /// # Safety
     /// Nobody else looks at this matrix meanwhile, which is one to be filled.
-    #[expect(clippy::mut_from_ref, reason = "each index is asked for once")]
     pub unsafe fn matrix_mut(&self, index: usize) -> MatMut<'_, T> {
         let pointer = self.pointer.wrapping_offset(self.offsets[index]);
         // SAFETY: the target's elements, ours by the caller's word.

@@ -347,7 +347,9 @@ fn names_the_matrix_that_is_singular() -> Result<()> {
             Decomposition::Solve.compute(&[ones.clone(), ones.clone()], 0, &[]).expect_err("singular");
         assert_eq!(error.to_string(), "a singular matrix, of shape (3, 3)");
         assert_eq!(
-            matrices(&Decomposition::Determinant.compute(&[ones.clone()], 0, &[])?[0], 0)[0][(0, 0)].re,
+            matrices(&Decomposition::Determinant.compute(std::slice::from_ref(&ones), 0, &[])?[0], 0)[0]
+                [(0, 0)]
+                .re,
             0.0
         );
         let pair = Decomposition::SignAndLogarithm.compute(&[ones], 0, &[])?;
