@@ -213,3 +213,6 @@ pub fn meshgrid(arrays: &[Array], indexing: Indexing) -> Result<Vec<Array>> {
     };
     Ok(arrays.iter().enumerate().map(grid).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -440,3 +440,6 @@ pub fn heaviside(x: &Array, at_zero: &Array) -> Result<Array> {
     let known = where_(&zero, at_zero, &sided)?;
     where_(&unary(UnaryOp::IsNan, &x)?, &x, &known)
 }
+
+#[cfg(test)]
+mod tests;

@@ -163,3 +163,6 @@ pub fn bernoulli(sequence: Sequence, shape: &[usize], probability: f64) -> Resul
     let values = drawn(Distribution::Uniform, sequence, shape, DType::F64)?;
     binary(BinaryOp::Less, &values, &filled(Scalar::Float(probability), DType::F64, &[]))
 }
+
+#[cfg(test)]
+mod tests;

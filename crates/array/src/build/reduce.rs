@@ -368,3 +368,6 @@ fn without_nan_beside(x: &Array, worst: f64, axis: Option<i64>) -> Result<Array>
     axis.map(|axis| normalize_axis(axis, x.ndim())).transpose()?;
     without_nan(x, worst)
 }
+
+#[cfg(test)]
+mod tests;

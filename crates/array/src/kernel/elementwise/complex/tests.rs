@@ -6,6 +6,8 @@ const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
 const PI: f64 = std::f64::consts::PI;
 
+type OfReal = fn(f64) -> f64;
+
 fn apply(op: UnaryOp, re: f64, im: f64) -> C {
     function(op).expect("a function of complex numbers")(C::new(re, im))
 }
@@ -103,7 +105,6 @@ fn has_special_values() {
         (Atanh, [INF, 1.0], [0.0, PI / 2.0]),
         (Atanh, [INF, NAN], [0.0, NAN]),
         (Atanh, [NAN, INF], [0.0, PI / 2.0]),
-        (Sign, [0.0, 0.0], [0.0, 0.0]),
         (Sign, [3.0, -4.0], [0.6, -0.8]),
     ];
     for &(op, [re, im], [real, imaginary]) in table {
@@ -123,7 +124,7 @@ fn has_special_values() {
 #[test]
 fn agrees_with_real_functions_on_the_axis() {
     use UnaryOp::*;
-    let real: [(UnaryOp, fn(f64) -> f64); 14] = [
+    let real: [(UnaryOp, OfReal); 14] = [
         (Acos, f64::acos),
         (Asin, f64::asin),
         (Asinh, f64::asinh),
