@@ -115,6 +115,8 @@ def test_unary_of_complex_numbers(name, data):
     some = st.complex_numbers(max_magnitude=20, allow_nan=False, width=64).map(
         lambda z: complex(round(z.real, 2), round(z.imag, 2))
     )
+    if name == "reciprocal":
+        some = some.filter(bool)
     x = data.draw(arrays(COMPLEX, values=some))
     check(getattr(xp, name)(ours(x)), quietly(getattr(strict, name), theirs(x)), rtol=3e-5, atol=1e-5)
 
