@@ -37,6 +37,7 @@ __all__ = [
     "atleast_2d",
     "atleast_3d",
     "average",
+    "bincount",
     "broadcast_to",
     "cbrt",
     "clip",
@@ -57,6 +58,7 @@ __all__ = [
     "diag",
     "diagonal",
     "diff",
+    "digitize",
     "dot",
     "dstack",
     "einsum",
@@ -77,11 +79,13 @@ __all__ = [
     "full",
     "full_like",
     "heaviside",
+    "histogram",
     "hstack",
     "identity",
     "indices",
     "inner",
     "interp",
+    "intersect1d",
     "isclose",
     "isin",
     "kron",
@@ -129,6 +133,8 @@ __all__ = [
     "round",
     "searchsorted",
     "select",
+    "setdiff1d",
+    "setxor1d",
     "sort",
     "split",
     "squeeze",
@@ -146,6 +152,7 @@ __all__ = [
     "tri",
     "tril",
     "triu",
+    "union1d",
     "unique",
     "var",
     "vdot",
@@ -1312,3 +1319,56 @@ def corrcoef(x: Any, rowvar: bool = True) -> Array:
         return covariances / covariances
     deviations = xp.sqrt(_swath.diagonal(covariances.real, 0))
     return covariances / _swath.outer(deviations, deviations)
+
+
+# Sets and histograms
+
+
+def _set_operation(name: str, doc: str, example: str) -> Callable[..., Array]:
+    def set_operation(ar1: Any, ar2: Any) -> Array:
+        return _swath.set_operation(name, ar1, ar2)
+
+    return _named(set_operation, name, doc, example)
+
+
+intersect1d = _set_operation(
+    "intersect1d", "The values that are in both; computed at once.", "intersect1d([1, 2], [2, 3]).tolist()\n    [2]"
+)
+union1d = _set_operation(
+    "union1d", "The values that are in either; computed at once.", "union1d([1, 2], [2, 3]).tolist()\n    [1, 2, 3]"
+)
+setdiff1d = _set_operation(
+    "setdiff1d", "The values that are not in the second; computed at once.", "setdiff1d([1, 2], [2]).tolist()\n    [1]"
+)
+setxor1d = _set_operation(
+    "setxor1d", "The values that are in one alone; computed at once.", "setxor1d([1, 2], [2, 3]).tolist()\n    [1, 3]"
+)
+
+
+def histogram(
+    a: Any, bins: Any = 10, range: tuple[float, float] | None = None, density: bool = False, weights: Any = None
+) -> tuple[Array, Array]:
+    """How many values lie in each bin, and the edges of the bins; the range is computed at once.
+
+    >>> [found.tolist() for found in histogram([1, 2, 2, 4], bins=3)]
+    [[1, 2, 1], [1.0, 2.0, 3.0, 4.0]]
+    """
+    return _swath.histogram(a, bins, range, density, weights)
+
+
+def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Array:
+    """How often each integer from 0 on occurs; computed at once.
+
+    >>> bincount([0, 2, 2]).tolist()
+    [1, 0, 2]
+    """
+    return _swath.bincount(x, weights, minlength)
+
+
+def digitize(x: Any, bins: Any, right: bool = False) -> Array:
+    """The number of the bin that each value is in.
+
+    >>> digitize([0.5, 1.5], [0, 1, 2]).tolist()
+    [1, 2]
+    """
+    return _swath.digitize(x, bins, right)

@@ -18,6 +18,7 @@ pub mod run;
 mod show;
 // mod sets;
 mod sort;
+mod storage;
 
 use pyo3::prelude::*;
 use swath_array::Array;
@@ -35,6 +36,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     manipulate::register(module)?;
     // sets::register(module)?;
     sort::register(module)?;
+    storage::register(module)?;
     decompose::register(module)?;
     fft::register(module)?;
     linalg::register(module)
