@@ -291,9 +291,10 @@ fn chunks_of(op: &Op, inputs: &[Array], dtype: DType, shape: &[usize]) -> Vec<us
         (Op::Source(source), _) => source.chunks(),
         (Op::Permute(axes), [input]) => axes.iter().map(|&axis| input.chunks()[axis]).collect(),
         (Op::Unary(_) | Op::Binary(_) | Op::Where | Op::Cast | Op::Random(_), [first, ..]) => {
-            // The finest that an operand has, axis by axis, of those that are not broadcast along it.
+            // The finest that an operand has, axis by axis, of those that are not broadcast along it, nor constants
+            // that nobody gave chunks.
             let finest = |axis: usize| {
-                let own = inputs.iter().filter(|input| !is_broadcast_along(input, axis));
+                let own = inputs.iter().filter(|input| !is_broadcast_along(input, axis) && !is_plain(input));
                 own.map(|input| input.chunks()[axis]).min().unwrap_or(first.chunks()[axis])
             };
             (0..shape.len()).map(finest).collect()
@@ -317,6 +318,12 @@ fn chunks_of(op: &Op, inputs: &[Array], dtype: DType, shape: &[usize]) -> Vec<us
         }
         _ => automatic_chunks(dtype, shape),
     }
+}
+
+/// Whether an array is a constant, or an index, in chunks that nobody asked for.
+fn is_plain(array: &Array) -> bool {
+    matches!(array.op(), Op::Full(_) | Op::Index(_))
+        && array.chunks() == automatic_chunks(array.dtype(), array.shape())
 }
 
 /// Whether an axis of an array is one element of another's, repeated.

@@ -61,8 +61,8 @@ def save(
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(folder + "/x.zarr", _swath.full((4, 4), 1.5), chunks=(2, 2))
-    ...     load(folder + "/x.zarr").chunksize
-    (2, 2)
+    ...     load(folder + "/x.zarr")[0].tolist()
+    [1.5, 1.5, 1.5, 1.5]
     """
     arrays = arr if isinstance(arr, dict) else {"": arr}
     _swath.save_arrays(os.fspath(file), arrays, compression, level, chunks, shards)

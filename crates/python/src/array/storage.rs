@@ -18,7 +18,9 @@ fn open_array(py: Python<'_>, path: &str, name: Option<String>, combine: &str, a
         "concat" => Combine::Concat(axis),
         "stack" => Combine::Stack(axis),
         other => {
-            return Err(PyValueError::new_err(format!("files combine by 'concat' or 'stack', not '{other}'")));
+            return Err(PyValueError::new_err(format!(
+                "files combine by 'concat' or 'stack', not '{other}'"
+            )));
         }
     };
     let options = OpenOptions { name, combine };
