@@ -18,7 +18,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Outcome {
     python::environment(&environment, &packages)?;
     let mut pytest = Command::new(environment.join("bin/python"));
     pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]).args(arguments);
-    pytest.current_dir(&tests).env("PYTHONPATH", folder).env("PYTHONDONTWRITEBYTECODE", "1");
+    pytest.current_dir(&tests).env("PYTHONPATH", folder).env("PYTHONPYCACHEPREFIX", target().join("pycache"));
     // Hypothesis keeps examples that failed; the repository is not the place.
     pytest.env("HYPOTHESIS_STORAGE_DIRECTORY", target().join("hypothesis"));
     run_program(&mut pytest)

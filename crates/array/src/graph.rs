@@ -291,15 +291,13 @@ fn chunks_of(op: &Op, inputs: &[Array], dtype: DType, shape: &[usize]) -> Vec<us
         (Op::Source(source), _) => source.chunks(),
         (Op::Permute(axes), [input]) => axes.iter().map(|&axis| input.chunks()[axis]).collect(),
         (Op::Unary(_) | Op::Binary(_) | Op::Where | Op::Cast | Op::Random(_), [first, ..]) => {
-            // The finest that an operand has, axis by axis, of those that are not broadcast.
-            let mut chunks = first.chunks().to_vec();
-            for other in &inputs[1..] {
-                chunks
-                    .iter_mut()
-                    .zip(other.chunks())
-                    .for_each(|(chunk, &other)| *chunk = (*chunk).min(other));
-            }
-            chunks
+            // The finest that an operand has, axis by axis, of those that are not broadcast along it, nor constants
+            // that nobody gave chunks.
+            let finest = |axis: usize| {
+                let own = inputs.iter().filter(|input| !is_broadcast_along(input, axis) && !is_plain(input));
+                own.map(|input| input.chunks()[axis]).min().unwrap_or(first.chunks()[axis])
+            };
+            (0..shape.len()).map(finest).collect()
         }
         (Op::Slice(slices), [input]) => slices
             .iter()
@@ -319,6 +317,24 @@ fn chunks_of(op: &Op, inputs: &[Array], dtype: DType, shape: &[usize]) -> Vec<us
             (0..shape.len()).map(|axis| if axes.contains(&axis) { 1 } else { input.chunks()[axis] }).collect()
         }
         _ => automatic_chunks(dtype, shape),
+    }
+}
+
+/// Whether an array is a constant, or an index, in chunks that nobody asked for.
+fn is_plain(array: &Array) -> bool {
+    matches!(array.op(), Op::Full(_) | Op::Index(_))
+        && array.chunks() == automatic_chunks(array.dtype(), array.shape())
+}
+
+/// Whether an axis of an array is one element of another's, repeated.
+fn is_broadcast_along(array: &Array, axis: usize) -> bool {
+    match (array.op(), array.inputs()) {
+        (Op::Broadcast, [input]) => {
+            let own = axis.checked_sub(array.ndim() - input.ndim());
+            own.is_none_or(|own| input.shape()[own] != array.shape()[axis])
+        }
+        (Op::Unary(_) | Op::Cast, [input]) => is_broadcast_along(input, axis),
+        _ => false,
     }
 }
 

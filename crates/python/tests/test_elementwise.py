@@ -115,6 +115,8 @@ def test_unary_of_complex_numbers(name, data):
     some = st.complex_numbers(max_magnitude=20, allow_nan=False, width=64).map(
         lambda z: complex(round(z.real, 2), round(z.imag, 2))
     )
+    if name == "reciprocal":
+        some = some.filter(bool)
     x = data.draw(arrays(COMPLEX, values=some))
     check(getattr(xp, name)(ours(x)), quietly(getattr(strict, name), theirs(x)), rtol=3e-5, atol=1e-5)
 
@@ -224,7 +226,7 @@ def test_integers_out_of_range_do_not_meet_arrays():
 def test_clip(data):
     x = data.draw(arrays(REAL, finite=True))
     number = elements(x.dtype, finite=True)
-    low, high = sorted([data.draw(number), data.draw(number)])
+    low, high = sorted(np.asarray(data.draw(number)).item() for _ in range(2))
     low, high = data.draw(st.sampled_from([(low, high), (low, None), (None, high), (None, None)]))
     check(xp.clip(ours(x), low, high), strict.clip(theirs(x), low, high))
 

@@ -13,7 +13,7 @@ from swath import array_api as xp
 
 def axes_of(ndim, several=True, least=0):
     one = st.integers(-ndim, ndim - 1) if ndim else st.nothing()
-    many = hnp.valid_tuple_axes(ndim, min_size=least) if several else st.nothing()
+    many = hnp.valid_tuple_axes(ndim, min_size=min(least, ndim)) if several else st.nothing()
     return st.none() | one | many
 
 
@@ -161,9 +161,10 @@ def test_orders(data):
     axis = data.draw(axes_of(x.ndim))
     check(xp.flip(ours(x), axis=axis), np.flip(x, axis), exact=True)
     shift = data.draw(st.integers(-10, 10))
-    if isinstance(axis, tuple):
+    if isinstance(axis, tuple) and axis:
         shift = tuple(shift + i for i in range(len(axis)))
-    check(xp.roll(ours(x), shift, axis=axis), np.roll(x, shift, axis), exact=True)
+    if axis != ():
+        check(xp.roll(ours(x), shift, axis=axis), np.roll(x, shift, axis), exact=True)
 
 
 @given(st.data())

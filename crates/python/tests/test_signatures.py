@@ -29,7 +29,7 @@ def namespaces():
             yield pytest.param(getattr(xp, extension), module, name, id=f"{extension}.{name}")
 
 
-@pytest.mark.parametrize("ours, theirs, name", namespaces())
+@pytest.mark.parametrize("ours, theirs, name", list(namespaces()))
 def test_signature(ours, theirs, name):
     assert name in ours.__all__
     mine, other = (list(inspect.signature(getattr(module, name)).parameters.values()) for module in (ours, theirs))

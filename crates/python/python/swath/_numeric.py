@@ -25,6 +25,7 @@ __all__ = [
     "arange",
     "argmax",
     "argmin",
+    "argpartition",
     "argsort",
     "argwhere",
     "around",
@@ -36,6 +37,7 @@ __all__ = [
     "atleast_2d",
     "atleast_3d",
     "average",
+    "bincount",
     "broadcast_to",
     "cbrt",
     "clip",
@@ -43,8 +45,12 @@ __all__ = [
     "compress",
     "concat",
     "concatenate",
+    "corrcoef",
     "count_nonzero",
+    "cov",
     "cross",
+    "cummax",
+    "cummin",
     "cumprod",
     "cumsum",
     "deg2rad",
@@ -52,6 +58,7 @@ __all__ = [
     "diag",
     "diagonal",
     "diff",
+    "digitize",
     "dot",
     "dstack",
     "einsum",
@@ -72,11 +79,13 @@ __all__ = [
     "full",
     "full_like",
     "heaviside",
+    "histogram",
     "hstack",
     "identity",
     "indices",
     "inner",
     "interp",
+    "intersect1d",
     "isclose",
     "isin",
     "kron",
@@ -86,6 +95,7 @@ __all__ = [
     "logsumexp",
     "max",
     "mean",
+    "median",
     "meshgrid",
     "min",
     "moveaxis",
@@ -94,8 +104,11 @@ __all__ = [
     "nanargmin",
     "nanmax",
     "nanmean",
+    "nanmedian",
     "nanmin",
+    "nanpercentile",
     "nanprod",
+    "nanquantile",
     "nanstd",
     "nansum",
     "nanvar",
@@ -104,9 +117,12 @@ __all__ = [
     "ones_like",
     "outer",
     "pad",
+    "partition",
+    "percentile",
     "permute_dims",
     "prod",
     "ptp",
+    "quantile",
     "rad2deg",
     "radians",
     "ravel",
@@ -117,6 +133,8 @@ __all__ = [
     "round",
     "searchsorted",
     "select",
+    "setdiff1d",
+    "setxor1d",
     "sort",
     "split",
     "squeeze",
@@ -128,11 +146,13 @@ __all__ = [
     "take_along_axis",
     "tensordot",
     "tile",
+    "topk",
     "trace",
     "transpose",
     "tri",
     "tril",
     "triu",
+    "union1d",
     "unique",
     "var",
     "vdot",
@@ -1159,3 +1179,196 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DType 
     5
     """
     return _swath.trace(_swath.moveaxis(a, (axis1, axis2), (-2, -1)), offset, dtype)
+
+
+# Statistics of order
+
+
+def median(a: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+    """The medians.
+
+    >>> float(median([3, 1, 2]))
+    2.0
+    """
+    return _swath.median(a, axis, False, keepdims)
+
+
+def nanmedian(a: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+    """The medians without NaN.
+
+    >>> float(nanmedian([3.0, nan, 2.0]))
+    2.5
+    """
+    return _swath.median(a, axis, True, keepdims)
+
+
+def _quantiles(
+    a: Any, q: Any, axis: Axes, method: str, skip_nan: bool, keepdims: bool, scale: float = 1.0
+) -> Array:
+    wanted = _swath.asarray(q) / scale
+    found = _swath.quantile(a, ravel(wanted).tolist(), axis, method, skip_nan, keepdims)
+    return found.reshape(wanted.shape + found.shape[1:])
+
+
+def quantile(a: Any, q: Any, axis: Axes = None, *, method: str = "linear", keepdims: bool = False) -> Array:
+    """The quantiles `q`, between 0 and 1.
+
+    >>> quantile([1.0, 2.0, 3.0], [0.0, 0.5]).tolist()
+    [1.0, 2.0]
+    """
+    return _quantiles(a, q, axis, method, False, keepdims)
+
+
+def nanquantile(a: Any, q: Any, axis: Axes = None, *, method: str = "linear", keepdims: bool = False) -> Array:
+    """The quantiles without NaN.
+
+    >>> float(nanquantile([1.0, nan, 3.0], 0.5))
+    2.0
+    """
+    return _quantiles(a, q, axis, method, True, keepdims)
+
+
+def percentile(a: Any, q: Any, axis: Axes = None, *, method: str = "linear", keepdims: bool = False) -> Array:
+    """The percentiles `q`, between 0 and 100.
+
+    >>> float(percentile([1.0, 2.0, 3.0], 50))
+    2.0
+    """
+    return _quantiles(a, q, axis, method, False, keepdims, 100.0)
+
+
+def nanpercentile(a: Any, q: Any, axis: Axes = None, *, method: str = "linear", keepdims: bool = False) -> Array:
+    """The percentiles without NaN.
+
+    >>> float(nanpercentile([1.0, nan, 3.0], 50))
+    2.0
+    """
+    return _quantiles(a, q, axis, method, True, keepdims, 100.0)
+
+
+def partition(a: Any, kth: int, axis: int = -1) -> Array:
+    """Values in an order in which the one at `kth` is where a sort would have it, lesser ones before it.
+
+    >>> int(partition([3, 1, 2], 0)[0])
+    1
+    """
+    return _swath.partitioning("partition", a, kth, axis)
+
+
+def argpartition(a: Any, kth: int, axis: int = -1) -> Array:
+    """The indices of a `partition`.
+
+    >>> int(argpartition([3, 1, 2], 0)[0])
+    1
+    """
+    return _swath.partitioning("argpartition", a, kth, axis)
+
+
+def topk(a: Any, k: int, axis: int = -1, *, largest: bool = True) -> tuple[Array, Array]:
+    """The `k` greatest values along an axis in descending order, or the least in ascending, and their indices.
+
+    >>> [found.tolist() for found in topk([1, 5, 3], 2)]
+    [[5, 3], [1, 2]]
+    """
+    return _swath.topk(a, k, axis, largest)
+
+
+def cummax(a: Any, axis: int = 0) -> Array:
+    """The greatest of all values up to each.
+
+    >>> cummax([1, 3, 2]).tolist()
+    [1, 3, 3]
+    """
+    return _swath.cumulative("cummax", a, axis)
+
+
+def cummin(a: Any, axis: int = 0) -> Array:
+    """The least of all values up to each.
+
+    >>> cummin([3, 1, 2]).tolist()
+    [3, 1, 1]
+    """
+    return _swath.cumulative("cummin", a, axis)
+
+
+def _centred(a: Any, rowvar: bool) -> tuple[Array, int]:
+    a = xp.astype(_swath.asarray(a), xp.result_type(_swath.asarray(a), xp.float64))
+    rows = atleast_2d(a)
+    rows = rows if rowvar or a.ndim == 1 else rows.T
+    return rows - _swath.reduction("mean", rows, 1, True), rows.shape[1]
+
+
+def cov(m: Any, rowvar: bool = True, *, ddof: int = 1) -> Array:
+    """The covariances of variables, one a row (a column without `rowvar`).
+
+    >>> float(cov([1.0, 2.0, 3.0]))
+    1.0
+    """
+    centred, count = _centred(m, rowvar)
+    return squeeze(_swath.matmul(centred, xp.conj(centred).mT) / (count - ddof))
+
+
+def corrcoef(x: Any, rowvar: bool = True) -> Array:
+    """The correlations of variables, one a row (a column without `rowvar`).
+
+    >>> corrcoef([[1.0, 2.0], [2.0, 4.0]]).shape
+    (2, 2)
+    """
+    covariances = cov(x, rowvar)
+    if covariances.ndim == 0:
+        return covariances / covariances
+    deviations = xp.sqrt(_swath.diagonal(covariances.real, 0))
+    return covariances / _swath.outer(deviations, deviations)
+
+
+# Sets and histograms
+
+
+def _set_operation(name: str, doc: str, example: str) -> Callable[..., Array]:
+    def set_operation(ar1: Any, ar2: Any) -> Array:
+        return _swath.set_operation(name, ar1, ar2)
+
+    return _named(set_operation, name, doc, example)
+
+
+intersect1d = _set_operation(
+    "intersect1d", "The values that are in both; computed at once.", "intersect1d([1, 2], [2, 3]).tolist()\n    [2]"
+)
+union1d = _set_operation(
+    "union1d", "The values that are in either; computed at once.", "union1d([1, 2], [2, 3]).tolist()\n    [1, 2, 3]"
+)
+setdiff1d = _set_operation(
+    "setdiff1d", "The values that are not in the second; computed at once.", "setdiff1d([1, 2], [2]).tolist()\n    [1]"
+)
+setxor1d = _set_operation(
+    "setxor1d", "The values that are in one alone; computed at once.", "setxor1d([1, 2], [2, 3]).tolist()\n    [1, 3]"
+)
+
+
+def histogram(
+    a: Any, bins: Any = 10, range: tuple[float, float] | None = None, density: bool = False, weights: Any = None
+) -> tuple[Array, Array]:
+    """How many values lie in each bin, and the edges of the bins; the range is computed at once.
+
+    >>> [found.tolist() for found in histogram([1, 2, 2, 4], bins=3)]
+    [[1, 2, 1], [1.0, 2.0, 3.0, 4.0]]
+    """
+    return _swath.histogram(a, bins, range, density, weights)
+
+
+def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Array:
+    """How often each integer from 0 on occurs; computed at once.
+
+    >>> bincount([0, 2, 2]).tolist()
+    [1, 0, 2]
+    """
+    return _swath.bincount(x, weights, minlength)
+
+
+def digitize(x: Any, bins: Any, right: bool = False) -> Array:
+    """The number of the bin that each value is in.
+
+    >>> digitize([0.5, 1.5], [0, 1, 2]).tolist()
+    [1, 2]
+    """
+    return _swath.digitize(x, bins, right)

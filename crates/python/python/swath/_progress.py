@@ -37,8 +37,7 @@ class ProgressBar:
         if self._shown:
             print(file=self.file or sys.stderr)
 
-    def _show(self, counts: tuple[int, int]) -> None:
-        done, expected = counts
+    def _show(self, done: int, expected: int) -> None:
         share = done / expected if expected else 0.0
         bar = "#" * int(share * self.width)
         elapsed = time.monotonic() - self._started

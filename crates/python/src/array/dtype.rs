@@ -134,10 +134,10 @@ pub fn dtype_or_none(object: Option<&Bound<'_, PyAny>>) -> PyResult<Option<DType
 
 /// The type that arrays, data types and Python scalars have together.
 #[pyfunction]
-#[pyo3(signature = (*operands))]
-pub fn result_type(operands: Vec<Bound<'_, PyAny>>) -> PyResult<PyDType> {
+#[pyo3(signature = (*arrays_and_dtypes))]
+pub fn result_type(arrays_and_dtypes: Vec<Bound<'_, PyAny>>) -> PyResult<PyDType> {
     let (mut dtype, mut scalars): (Option<DType>, Vec<swath_array::Scalar>) = (None, vec![]);
-    for operand in &operands {
+    for operand in &arrays_and_dtypes {
         let next = if let Ok(array) = operand.cast::<PyArray>() {
             array.get().array().dtype()
         } else if let Some(scalar) = scalar(operand)? {

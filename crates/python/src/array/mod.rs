@@ -8,6 +8,7 @@ mod dlpack;
 pub mod dtype;
 mod elementwise;
 mod explain;
+mod fft;
 mod interface;
 mod linalg;
 mod manipulate;
@@ -15,7 +16,9 @@ mod random;
 mod reduce;
 pub mod run;
 mod show;
-// mod sort;
+// mod sets;
+mod sort;
+mod storage;
 
 use pyo3::prelude::*;
 use swath_array::Array;
@@ -31,8 +34,11 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     random::register(module)?;
     reduce::register(module)?;
     manipulate::register(module)?;
-    // sort::register(module)?;
+    // sets::register(module)?;
+    sort::register(module)?;
+    storage::register(module)?;
     decompose::register(module)?;
+    fft::register(module)?;
     linalg::register(module)
 }
 

@@ -1,16 +1,18 @@
-//! Sorting, searching, sets, cumulative functions, statistics of order.
+//! Order: sorting, searching, quantiles; cumulative functions.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use swath_array::Array;
-use swath_array::build::{scan, sort, unique};
+use swath_array::build::sort::QuantileMethod;
+use swath_array::build::{scan, sort};
 
 use super::class::PyArray;
-use super::convert::array_argument;
+use super::convert::{array_argument, axes};
 use super::dtype::dtype_or_none;
 use super::elementwise::two;
-use super::run::with_runner;
+use super::run::guarded;
 use super::{Made, made};
+use crate::error::IntoPython;
 
 type Object<'a, 'py> = &'a Bound<'py, PyAny>;
 
@@ -26,7 +28,12 @@ fn sorting(name: &str, x: Object<'_, '_>, axis: i64, descending: bool, stable: b
 
 #[pyfunction]
 #[pyo3(signature = (sorted, values, side, sorter=None))]
-fn searchsorted(sorted: Object<'_, '_>, values: Object<'_, '_>, side: &str, sorter: Option<Object<'_, '_>>) -> Made {
+fn searchsorted(
+    sorted: Object<'_, '_>,
+    values: Object<'_, '_>,
+    side: &str,
+    sorter: Option<Object<'_, '_>>,
+) -> Made {
     let right = match side {
         "left" => false,
         "right" => true,
@@ -35,20 +42,6 @@ fn searchsorted(sorted: Object<'_, '_>, values: Object<'_, '_>, side: &str, sort
     let (sorted, values) = two(sorted, values)?;
     let sorter = sorter.map(array_argument).transpose()?;
     made(|| sort::searchsorted(&sorted, &values, right, sorter.as_ref()))
-}
-
-/// The distinct values with their first indices, the numbers of the elements' values, and how often there are.
-#[pyfunction]
-fn unique_all(py: Python<'_>, x: Object<'_, '_>) -> PyResult<(PyArray, PyArray, PyArray, PyArray)> {
-    let x = array_argument(x)?;
-    let found = with_runner(py, &[&x], |runner| unique::unique(&x, runner))?;
-    Ok((found.values.into(), found.indices.into(), found.inverse.into(), found.counts.into()))
-}
-
-#[pyfunction]
-fn isin(x1: Object<'_, '_>, x2: Object<'_, '_>, invert: bool) -> Made {
-    let (x1, x2) = two(x1, x2)?;
-    made(|| unique::isin(&x1, &x2, invert))
 }
 
 /// `cumulative_sum` or `cumulative_prod`, `cummax` or `cummin`.
@@ -63,6 +56,8 @@ fn cumulative(
 ) -> Made {
     let (x, dtype) = (array_argument(x)?, dtype_or_none(dtype)?);
     made(|| match name {
+        "cummax" => scan::cummax(&x, axis),
+        "cummin" => scan::cummin(&x, axis),
         "cumulative_prod" => scan::cumulative_prod(&x, axis, dtype, include_initial),
         _ => scan::cumulative_sum(&x, axis, dtype, include_initial),
     })
@@ -80,16 +75,66 @@ fn diff(
     let x = array_argument(x)?;
     let n = usize::try_from(n)
         .map_err(|_| PyValueError::new_err(format!("differences cannot be taken {n} times")))?;
-    let beside = |other: Option<Object<'_, '_>>| -> PyResult<Option<Array>> { other.map(array_argument).transpose() };
+    let beside =
+        |other: Option<Object<'_, '_>>| -> PyResult<Option<Array>> { other.map(array_argument).transpose() };
     let (prepend, append) = (beside(prepend)?, beside(append)?);
     made(|| scan::diff(&x, axis, n, prepend.as_ref(), append.as_ref()))
+}
+
+/// The median, or with `skip_nan` that of what is not NaN.
+#[pyfunction]
+#[pyo3(signature = (x, axis, skip_nan, keepdims))]
+fn median(x: Object<'_, '_>, axis: Option<Object<'_, '_>>, skip_nan: bool, keepdims: bool) -> Made {
+    let (x, axes) = (array_argument(x)?, axes(axis)?);
+    match skip_nan {
+        true => made(|| sort::nanmedian(&x, axes.as_deref(), keepdims)),
+        false => made(|| sort::median(&x, axes.as_deref(), keepdims)),
+    }
+}
+
+/// The quantiles `q`, in an axis in front.
+#[pyfunction]
+#[pyo3(signature = (x, q, axis, method, skip_nan, keepdims))]
+fn quantile(
+    x: Object<'_, '_>,
+    q: Vec<f64>,
+    axis: Option<Object<'_, '_>>,
+    method: &str,
+    skip_nan: bool,
+    keepdims: bool,
+) -> Made {
+    let (x, axes, method) = (array_argument(x)?, axes(axis)?, method.parse::<QuantileMethod>().py()?);
+    match skip_nan {
+        true => made(|| sort::nanquantile(&x, &q, axes.as_deref(), method, keepdims)),
+        false => made(|| sort::quantile(&x, &q, axes.as_deref(), method, keepdims)),
+    }
+}
+
+/// `partition` or `argpartition`.
+#[pyfunction]
+fn partitioning(name: &str, x: Object<'_, '_>, kth: i64, axis: i64) -> Made {
+    let x = array_argument(x)?;
+    match name {
+        "argpartition" => made(|| sort::argpartition(&x, kth, axis)),
+        _ => made(|| sort::partition(&x, kth, axis)),
+    }
+}
+
+/// The greatest or least `k` values along an axis, in order, and their indices.
+#[pyfunction]
+fn topk(x: Object<'_, '_>, k: usize, axis: i64, largest: bool) -> PyResult<(PyArray, PyArray)> {
+    let x = array_argument(x)?;
+    let (values, indices) = guarded(|| sort::topk(&x, k, axis, largest))?;
+    Ok((values.into(), indices.into()))
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(sorting, module)?)?;
     module.add_function(wrap_pyfunction!(searchsorted, module)?)?;
-    module.add_function(wrap_pyfunction!(unique_all, module)?)?;
-    module.add_function(wrap_pyfunction!(isin, module)?)?;
     module.add_function(wrap_pyfunction!(cumulative, module)?)?;
-    module.add_function(wrap_pyfunction!(diff, module)?)
+    module.add_function(wrap_pyfunction!(diff, module)?)?;
+    module.add_function(wrap_pyfunction!(median, module)?)?;
+    module.add_function(wrap_pyfunction!(quantile, module)?)?;
+    module.add_function(wrap_pyfunction!(partitioning, module)?)?;
+    module.add_function(wrap_pyfunction!(topk, module)?)
 }

