@@ -77,6 +77,9 @@ pub struct Config {
     pub fallback: Fallback,
     /// How floats are summed.
     pub float_sums: FloatSums,
+    /// Bytes of host memory for what the CPU's operators and arrays hold at once; `None` sets no limit. What does not fit
+    /// is spilled below `spill_dir`, where an operator can do that.
+    pub memory_limit: Option<u64>,
     /// Bytes of device memory that may be used per device; `None` takes 90 % of what is free at the start.
     pub device_memory_limit: Option<u64>,
     /// Bytes of pinned host memory, for each device, that chunks may take which have no room on it; `None` takes a

@@ -3,6 +3,8 @@
 //! The arrays themselves are those of [`swath_array`]; here they meet tables. An array that reads frames and the frames
 //! are one plan, and so are queries over an array's rows.
 
+pub mod storage;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -11,10 +13,14 @@ use datafusion::prelude::DataFrame;
 use swath_array::graph::Array;
 use swath_array::run::accelerate::StageReport;
 use swath_array::run::{Progress, Runner};
-use swath_array::{Error, ErrorKind, Result, Tensor};
+use swath_array::{Error, Result, Tensor};
 
+use crate::config::Placement;
 use crate::observe::receipt::{OperatorReceipt, Receipt, Totals};
-use crate::plan::array::{ArrayNode, FrameSource, load_sources, pool_memory, sources_of};
+use crate::plan::SwathOptions;
+use crate::plan::array::{
+    ArrayNode, DeviceStages, FrameSource, load_sources, pool_memory, sources_of, to_array_error,
+};
 use crate::session::Session;
 
 /// Values with the receipt of what made them.
@@ -62,11 +68,25 @@ pub fn runner(session: &Session, watch: &Watch) -> Runner {
     let state = state.read();
     let threads = state.config().target_partitions();
     let pool = &state.runtime_env().memory_pool;
-    Runner::new()
+    let options = state.config_options().extensions.get::<SwathOptions>().cloned().unwrap_or_default();
+    let runner = Runner::new()
         .with_threads(threads)
         .with_memory(pool_memory(pool))
         .with_cancel(Arc::clone(&watch.cancel))
-        .with_progress(Arc::clone(&watch.progress))
+        .with_progress(Arc::clone(&watch.progress));
+    let runner = match &options.spill_dir {
+        Some(folder) => runner.with_spill_folder(folder),
+        None => runner,
+    };
+    if options.placement == Placement::Host || session.engine().worker().is_none() {
+        return runner;
+    }
+    runner.with_accelerator(Arc::new(DeviceStages {
+        engine: Arc::clone(session.engine()),
+        placement: options.placement,
+        fallback: options.fallback,
+        chunk_bytes: options.chunk_bytes_target,
+    }))
 }
 
 /// The columns of a frame as an array, `[rows]` of one column and `[rows, columns]` of several; of one, too, where
@@ -88,8 +108,7 @@ pub fn from_frame(
     };
     let rows =
         block_on(session, frame.clone().count())?.map_err(|error| Error::value(error.strip_backtrace()))?;
-    let source =
-        FrameSource::new(frame.logical_plan().clone(), rows, as_matrix).map_err(from_session_error)?;
+    let source = FrameSource::new(frame.logical_plan().clone(), rows, as_matrix).map_err(to_array_error)?;
     Ok(Array::from_source(Arc::new(source)))
 }
 
@@ -99,13 +118,15 @@ pub fn from_frame(
 /// # Errors
 /// Another number of axes or names; a type that no column has.
 pub fn to_frame(session: &Session, array: &Array, names: &[String]) -> Result<DataFrame> {
-    let node =
-        ArrayNode::new(array, names, runner(session, &Watch::default())).map_err(from_session_error)?;
+    let node = ArrayNode::new(array, names, runner(session, &Watch::default())).map_err(to_array_error)?;
     Ok(DataFrame::new(session.context().state(), node.into_plan()))
 }
 
-/// Runs the plans of the frames that arrays read and that have not run yet.
-fn load_frames(session: &Session, arrays: &[Array]) -> Result<()> {
+/// Runs the plans of the frames that arrays read and that have not run yet; a runner of its own may then compute them.
+///
+/// # Errors
+/// Those of the frames' plans.
+pub fn load_frames(session: &Session, arrays: &[Array]) -> Result<()> {
     let sources: Vec<Arc<FrameSource>> =
         sources_of(arrays).into_iter().filter(|source| !source.is_loaded()).collect();
     if sources.is_empty() {
@@ -121,7 +142,7 @@ fn load_frames(session: &Session, arrays: &[Array]) -> Result<()> {
         }
         load_sources(&sources, &plans, &session.context().task_ctx()).await
     };
-    block_on(session, load)?.map_err(|error| from_session_error(crate::session::translate(error)))
+    block_on(session, load)?.map_err(|error| to_array_error(crate::session::translate(error)))
 }
 
 /// Waits for what DataFusion does, on a runtime of its own where the caller has none.
@@ -137,24 +158,6 @@ fn block_on<T: Send>(_: &Session, work: impl Future<Output = T> + Send) -> Resul
             .join();
         joined.map_err(|_| Error::bug("a query of an array's frame panicked"))?
     })
-}
-
-/// An error of the session in the terms of arrays.
-pub fn from_session_error(error: crate::Error) -> Error {
-    let message = error.to_string();
-    match () {
-        () if error.is_out_of_memory() => Error::out_of_memory(message),
-        () if error.is_unsupported() => Error::unsupported(message),
-        () if error.is_io() => Error::io(message),
-        () if error.is_cancelled() => Error::cancelled(),
-        () if error.is_bug() => Error::bug(message),
-        () => Error::value(message),
-    }
-}
-
-/// Whether the user can mend it.
-pub fn is_user_error(error: &Error) -> bool {
-    !matches!(error.kind(), ErrorKind::Bug | ErrorKind::OutOfMemory | ErrorKind::Cancelled)
 }
 
 fn receipt(reports: &[StageReport], wall: Duration, planning: Duration, rows: u64) -> Receipt {

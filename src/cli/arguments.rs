@@ -22,6 +22,9 @@ pub(super) struct DeviceArguments {
     /// How floats are summed: fast, or exact, the same bits on every place and in every run.
     #[arg(long, value_name = "HOW", default_value = "fast")]
     pub float_sums: FloatSums,
+    /// Bytes of host memory for what operators on the CPU hold at once, such as 8GiB.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    pub memory_limit: Option<u64>,
     /// Bytes of memory to use on each device, such as 8GiB.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     pub device_memory_limit: Option<u64>,
@@ -54,6 +57,7 @@ impl DeviceArguments {
             placement: self.placement.unwrap_or_default(),
             fallback: self.fallback,
             float_sums: self.float_sums,
+            memory_limit: self.memory_limit,
             device_memory_limit: self.device_memory_limit,
             pinned_memory_limit: self.pinned_memory_limit,
             pageable_memory_limit: self.pageable_memory_limit,

@@ -22,6 +22,9 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::TableReference;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::dml::CopyTo;
 use datafusion::logical_expr::{ExplainFormat, LogicalPlan, Statement};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
@@ -45,6 +48,21 @@ use table::RegisteredTable;
 
 /// The tables that were registered from files, by name: what errors at run time are traced back to.
 type Tables = Arc<Mutex<BTreeMap<String, RegisteredTable>>>;
+
+/// DataFusion's memory pool, the folder that it spills to, and its caches.
+fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>> {
+    // A listing that is kept would hide files that come into a folder, and show those that are gone.
+    let caches = CacheManagerConfig::default().with_list_files_cache_limit(0);
+    let mut runtime = RuntimeEnvBuilder::new().with_cache_manager(caches);
+    if let Some(bytes) = config.memory_limit {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        runtime = runtime.with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
+    }
+    if let Some(folder) = &config.spill_dir {
+        runtime = runtime.with_temp_file_path(folder);
+    }
+    runtime.build_arc().map_err(error::translate)
+}
 
 /// Runs SQL over registered tables.
 ///
@@ -87,7 +105,10 @@ impl Session {
             options = options.with_target_partitions(partitions);
         }
         let engine = plan::Engine::start(&config)?;
-        let builder = SessionStateBuilder::new().with_config(options).with_default_features();
+        let builder = SessionStateBuilder::new()
+            .with_config(options)
+            .with_runtime_env(runtime(&config)?)
+            .with_default_features();
         let state = plan::install(builder, Arc::clone(&engine)).build();
         Ok(Session {
             context: SessionContext::new_with_state(state),

@@ -452,35 +452,10 @@ async fn common_schema(
     csv: Option<&CsvInference>,
     files: &[FoundFile],
 ) -> Result<SchemaRef> {
-    let schemas: Vec<SchemaRef> = futures::stream::iter(files)
-        .map(|file| async move {
-            if file.meta.size == 0 {
-                return Err(Error::user(format!(
-                    "'{}' is an empty file: it has no {}",
-                    file.shown(),
-                    match format {
-                        Format::Csv => "header and no rows",
-                        Format::Json => "rows to tell the columns from",
-                        Format::Parquet | Format::Arrow => "schema and no rows",
-                    }
-                )));
-            }
-            let inferred = match csv {
-                Some(csv) => infer_csv(&file.path, csv),
-                None => reader.infer_schema(state, store, std::slice::from_ref(&file.meta)).await,
-            };
-            let schema = inferred.map_err(|error| unreadable(file, format, error))?;
-            // The inferred schema has each name once; only the file itself tells.
-            if format == Format::Parquet
-                && let Ok(metadata) = parquet_schema(&file.path)
-            {
-                check_names_differ(file, metadata.fields().iter().map(|field| field.name().as_str()))?;
-            }
-            Ok(schema)
-        })
-        .buffered(SCHEMA_READS_MAX)
-        .try_collect()
-        .await?;
+    // Made before the stream is: a closure within it would keep this future from moving between threads.
+    let reads: Vec<_> = files.iter().map(|file| schema_of(state, store, reader, format, csv, file)).collect();
+    let schemas: Vec<SchemaRef> =
+        futures::stream::iter(reads).buffered(SCHEMA_READS_MAX).try_collect().await?;
     let mut fields: Vec<Field> = schemas[0].fields().iter().map(|field| field.as_ref().clone()).collect();
     for (file, schema) in files.iter().zip(&schemas).skip(1) {
         agree(&files[0], &mut fields, file, schema)?;
@@ -492,6 +467,39 @@ async fn common_schema(
         }
     }
     Ok(Arc::new(Schema::new_with_metadata(fields, schemas[0].metadata().clone())))
+}
+
+async fn schema_of(
+    state: &SessionState,
+    store: &Arc<dyn ObjectStore>,
+    reader: &Arc<dyn FileFormat>,
+    format: Format,
+    csv: Option<&CsvInference>,
+    file: &FoundFile,
+) -> Result<SchemaRef> {
+    if file.meta.size == 0 {
+        return Err(Error::user(format!(
+            "'{}' is an empty file: it has no {}",
+            file.shown(),
+            match format {
+                Format::Csv => "header and no rows",
+                Format::Json => "rows to tell the columns from",
+                Format::Parquet | Format::Arrow => "schema and no rows",
+            }
+        )));
+    }
+    let inferred = match csv {
+        Some(csv) => infer_csv(&file.path, csv),
+        None => reader.infer_schema(state, store, std::slice::from_ref(&file.meta)).await,
+    };
+    let schema = inferred.map_err(|error| unreadable(file, format, error))?;
+    // The inferred schema has each name once; only the file itself tells.
+    if format == Format::Parquet
+        && let Ok(metadata) = parquet_schema(&file.path)
+    {
+        check_names_differ(file, metadata.fields().iter().map(|field| field.name().as_str()))?;
+    }
+    Ok(schema)
 }
 
 fn unreadable(file: &FoundFile, format: Format, error: datafusion::error::DataFusionError) -> Error {

@@ -2,6 +2,8 @@
 
 mod aggregates;
 mod allocation_faults;
+mod array_storage;
+mod arrays;
 mod bad_input;
 mod bench;
 mod calibrate;

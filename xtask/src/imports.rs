@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("operators", &["error", "config", "device", "memory", "column", "worker", "program"]),
     ("plan", &["error", "config", "observe", "device", "memory", "column", "worker", "program", "operators"]),
     ("session", &["error", "config", "observe", "device", "plan"]),
-    ("array", &["error", "observe", "plan", "session"]),
+    ("array", &["error", "config", "observe", "plan", "session"]),
     ("bench", &["error", "config", "observe", "session"]),
     ("operator_bench", &["error", "config", "session", "bench"]),
     ("calibrate", &["error", "config", "device", "worker", "plan", "session", "bench", "operator_bench"]),

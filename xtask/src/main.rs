@@ -6,6 +6,7 @@
 mod gpu;
 mod imports;
 mod nvrtc;
+mod package;
 mod python;
 mod runner;
 mod step;
@@ -18,6 +19,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
   test            every test there is, with its set-up
   check-imports   the rules of what may import what
+  python-test     build the Python package and run its tests: [arguments for pytest]
   nvrtc           compile the kernels that the last test run used with the real NVRTC
   gpu-bundle      pack what a GPU machine needs to test and measure this build: [--profile NAME] [--output FOLDER]
 ";
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "test" => test::run(),
         "check-imports" => imports::run(),
+        "python-test" => package::run(std::env::args().skip(2)),
         "nvrtc" => nvrtc::run(),
         "gpu-bundle" => gpu::run(std::env::args().skip(2)),
         _ => Err(USAGE.to_string()),

@@ -28,7 +28,7 @@ pub fn run() -> Outcome {
 
 /// Installs NVRTC below the target folder; returns the path of the library.
 pub fn install() -> Outcome<PathBuf> {
-    let library = python::environment(&target().join("nvrtc-venv"), PACKAGE)?.join(LIBRARY);
+    let library = python::environment(&target().join("nvrtc-venv"), &[PACKAGE])?.join(LIBRARY);
     match library.exists() {
         true => Ok(library),
         false => Err(format!("{PACKAGE} has no {LIBRARY}")),

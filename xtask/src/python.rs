@@ -23,20 +23,21 @@ pub fn check() -> Outcome {
     Ok(())
 }
 
-/// Makes an environment in `folder` with exactly `package`, unless it is there already; returns its site-packages.
-pub fn environment(folder: &Path, package: &str) -> Outcome<PathBuf> {
+/// Makes an environment in `folder` with exactly these packages, unless it is there already; returns its site-packages.
+pub fn environment(folder: &Path, packages: &[&str]) -> Outcome<PathBuf> {
     let stamp = folder.join("installed.txt");
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == package) {
+    let wanted = packages.join("\n");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return site_packages(folder);
     }
     check()?;
     run_program(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
     let mut pip = Command::new(folder.join("bin/python"));
-    run_program(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package])).map_err(|error| {
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
+    run_program(&mut pip).map_err(|error| {
         format!("{error}\nThe package index must be reachable: pip reads its address from pip.conf or PIP_INDEX_URL.")
     })?;
-    std::fs::write(&stamp, package)
-        .map_err(|error| format!("cannot write '{}': {error}", stamp.display()))?;
+    std::fs::write(&stamp, wanted).map_err(|error| format!("cannot write '{}': {error}", stamp.display()))?;
     site_packages(folder)
 }
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::step::{cargo, run_program, step, succeeds};
-use crate::{Outcome, imports, kernel_dump, nvrtc, python, runner};
+use crate::{Outcome, imports, kernel_dump, nvrtc, package, python, runner};
 
 fn run_all() -> Outcome<Vec<String>> {
     step("tools", check_tools)?;
@@ -20,6 +20,7 @@ fn run_all() -> Outcome<Vec<String>> {
     }
     std::fs::create_dir_all(&dump).map_err(cannot)?;
     let closing = step("tests", || runner::run_tests(&dump))?;
+    step("Python package", || package::run(std::iter::empty()))?;
     step("kernels with the real NVRTC", || nvrtc::compile_all(&real_nvrtc, &dump))?;
     Ok(closing)
 }

@@ -350,9 +350,9 @@ impl Tensor {
         view
     }
 
-    /// The same nothing in another shape of no elements.
-    pub(crate) fn reshape_empty(&self, shape: &[usize]) -> Tensor {
-        assert!(self.is_empty() && shape.contains(&0));
+    /// Nothing of it, in a shape of no elements.
+    pub(crate) fn nothing(&self, shape: &[usize]) -> Tensor {
+        assert!(shape.contains(&0));
         self.with_strides(shape, row_major(shape))
     }
 
@@ -408,6 +408,15 @@ impl TensorMut {
             buffer.kept = Some(value);
         }
         self
+    }
+
+    /// Elements.
+    pub fn len(&self) -> usize {
+        self.tensor.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tensor.is_empty()
     }
 
     /// Where to write.

@@ -8,9 +8,11 @@
 //! |---|---|
 //! | [`node`] | the logical node, and its planning |
 //! | [`exec`] | the physical node |
+//! | [`device`] | stages on a device |
 //! | [`frame_source`] | the columns of a frame as an array |
 //! | [`memory`] | the session's memory pool as the budget of arrays |
 
+mod device;
 pub mod exec;
 pub mod frame_source;
 mod memory;
@@ -25,6 +27,7 @@ use swath_array::Array;
 use swath_array::graph::{Op, Source};
 use swath_array::run::memory::Memory;
 
+pub use device::DeviceStages;
 pub use exec::{ArrayExec, load_sources};
 pub use frame_source::FrameSource;
 pub use node::{ArrayNode, ArrayPlanner};
@@ -42,6 +45,20 @@ pub fn from_array_error(error: swath_array::Error) -> Error {
         ErrorKind::Cancelled => Error::cancelled(),
         ErrorKind::Bug => Error::bug(message),
         _ => Error::user(message),
+    }
+}
+
+/// An error of the session in the terms of arrays.
+pub fn to_array_error(error: Error) -> swath_array::Error {
+    use swath_array::Error as ArrayError;
+    let message = error.to_string();
+    match () {
+        () if error.is_out_of_memory() => ArrayError::out_of_memory(message),
+        () if error.is_unsupported() => ArrayError::unsupported(message),
+        () if error.is_io() => ArrayError::io(message),
+        () if error.is_cancelled() => ArrayError::cancelled(),
+        () if error.is_bug() => ArrayError::bug(message),
+        () => ArrayError::value(message),
     }
 }
 

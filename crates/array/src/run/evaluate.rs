@@ -65,6 +65,10 @@ impl Values {
     /// # Errors
     /// Those of the operators and sources.
     pub fn region(&self, array: &Array, region: &Region) -> Result<Tensor> {
+        // What is empty may lie outside of what a stage was asked for.
+        if region.is_empty() {
+            return Ok(TensorMut::uninit(array.dtype(), &region.shape)?.freeze());
+        }
         if let Some(known) = self.known_region(array, region)? {
             return Ok(known);
         }
@@ -173,9 +177,6 @@ impl Values {
     /// A region of a reshape, from what covers it; where that is much more than the region, from the parts of it that
     /// lie together.
     fn reshaped(&self, array: &Array, region: &Region) -> Result<Tensor> {
-        if region.is_empty() {
-            return Ok(TensorMut::uninit(array.dtype(), &region.shape)?.freeze());
-        }
         let input = &array.inputs()[0];
         let covering = input_regions(array, region).remove(0);
         if differ_in_unit_axes(array.shape(), input.shape()) {

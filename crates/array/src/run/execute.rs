@@ -74,9 +74,8 @@ impl Execution {
         Ok(())
     }
 
-    /// Computes the last stage's array block by block into `sink`.
+    /// Computes `array`, which is the last stage's if its values are not known already, block by block into `sink`.
     pub fn run_into(&self, array: &Array, sink: &dyn Sink) -> Result<()> {
-        // An array whose value is known has no stages.
         self.prepare()?;
         let unit = sink.chunks().unwrap_or_else(|| vec![1; array.ndim()]);
         let elements = self.block_elements(array).max(unit.iter().product());

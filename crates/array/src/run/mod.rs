@@ -263,7 +263,11 @@ impl Runner {
         u128::from(self.memory.limit().min(system) / 4)
     }
 
-    fn check_cancelled(&self) -> Result<()> {
+    /// Whether the flag that stops the work was raised, as an error.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    pub fn check_cancelled(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(Error::cancelled());
         }
@@ -282,7 +286,8 @@ impl Runner {
         self.spill_folder.as_deref()
     }
 
-    fn may_spill_results(&self) -> bool {
+    /// Whether results may lie elsewhere than in memory.
+    pub fn may_spill_results(&self) -> bool {
         self.may_spill_results
     }
 

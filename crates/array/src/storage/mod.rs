@@ -7,9 +7,11 @@
 //! | `zarr` | Zarr v3 (v2 is read): folders of chunks, sharded or not, compressed | all |
 //! | `safetensors` | safetensors: named tensors in one file | all but complex128 |
 //! | `glob` | many such files as one array | |
+//! | [`chunked`] | what formats share whose chunks are only read whole | |
 //!
 //! May be called by anything above; knows graphs and tensors, nothing of plans.
 
+pub mod chunked;
 mod file;
 mod flat;
 mod glob;
@@ -23,8 +25,8 @@ mod zarr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
-use crate::graph::{Array, Source};
+use crate::error::{Error, Result, show_shape};
+use crate::graph::{Array, CHUNK_BYTES, Source, automatic_chunks};
 use crate::run::Runner;
 
 /// What to open, and how.
@@ -123,7 +125,7 @@ impl Format {
 /// ```
 pub fn open(path: &str, options: &OpenOptions) -> Result<Array> {
     if glob::is_pattern(path) {
-        return open_parts(path.to_string(), &glob::matches(path)?, options);
+        return open_parts(path.to_string(), &files(path)?, options);
     }
     Ok(Array::from_source(open_source(Path::new(path), options.name.as_deref(), false)?))
 }
@@ -199,6 +201,34 @@ fn check_options(path: &Path, format: Format, options: &SaveOptions) -> Result<(
     }
 }
 
+/// The lengths of an array's chunks in a file: those of the options or, where they name none, the array's own, unless
+/// these are too long for each thread to hold one.
+///
+/// # Errors
+/// `Value` where the options' do not fit the array.
+pub fn chunk_lengths(array: &Array, options: &SaveOptions) -> Result<Vec<usize>> {
+    if let Some(chunks) = &options.chunks {
+        return check_lengths("chunks", chunks, array.shape());
+    }
+    let bytes = array.chunks().iter().fold(array.dtype().size(), |bytes, &len| bytes.saturating_mul(len));
+    Ok(match bytes <= CHUNK_BYTES {
+        true => array.chunks().to_vec(),
+        false => automatic_chunks(array.dtype(), array.shape()),
+    })
+}
+
+/// One length, of at least 1, for each axis.
+fn check_lengths(what: &str, lengths: &[usize], shape: &[usize]) -> Result<Vec<usize>> {
+    if lengths.len() != shape.len() || lengths.contains(&0) {
+        return Err(Error::value(format!(
+            "{what} {} do not fit an array of shape {}: one length of at least 1 is needed for each axis",
+            show_shape(lengths),
+            show_shape(shape)
+        )));
+    }
+    Ok(lengths.to_vec())
+}
+
 /// The arrays under the names that they get.
 fn named(format: Format, arrays: &[(String, Array)]) -> Result<Vec<(String, Array)>> {
     let default = match format {
@@ -218,11 +248,33 @@ fn named(format: Format, arrays: &[(String, Array)]) -> Result<Vec<(String, Arra
     Ok(all)
 }
 
+/// The files that a path means: those that a pattern matches, in alphabetical order, or the one.
+///
+/// # Errors
+/// `Io` where no file matches, `Value` where the pattern is not one.
+pub fn files(path: &str) -> Result<Vec<PathBuf>> {
+    if glob::is_pattern(path) { glob::matches(path) } else { Ok(vec![PathBuf::from(path)]) }
+}
+
+/// Arrays of several files as one: what [`open_files`] does with those that it opens, for formats of other crates. `name`
+/// is what the array is called in plans, `paths` are what errors call the parts.
+///
+/// # Errors
+/// `Value` and `Type` where shapes or types do not fit, naming the file; `Axis` where there is no such axis.
+pub fn combine(
+    name: String,
+    paths: &[PathBuf],
+    parts: Vec<Arc<dyn Source>>,
+    combine: Combine,
+) -> Result<Array> {
+    Ok(Array::from_source(Arc::new(glob::Files::new(name, paths, parts, combine)?)))
+}
+
 fn open_parts(name: String, paths: &[PathBuf], options: &OpenOptions) -> Result<Array> {
     let many = paths.len() > glob::OPEN_FILES_MAX;
     let open = |path: &PathBuf| open_source(path, options.name.as_deref(), many);
     let parts = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
-    Ok(Array::from_source(Arc::new(glob::Files::new(name, paths, parts, options.combine)?)))
+    combine(name, paths, parts, options.combine)
 }
 
 /// Opens one array of one file; `many`: among so many that it must not be held open.

@@ -22,15 +22,19 @@ use zarrs::node::{Node, NodePath};
 use crate::dispatch;
 use crate::dtype::DType;
 use crate::error::{Error, Result, show_shape};
-use crate::graph::{Array, CHUNK_BYTES, Region, Source, automatic_chunks};
+use crate::graph::{Array, Region, automatic_chunks};
 use crate::run::{Runner, Sink};
+use crate::storage::chunked::{ChunkFile, Chunked, gather};
 use crate::storage::file::{failed, folder_of};
 use crate::storage::flat::{Layout, check_region, check_values};
-use crate::storage::{Compression, SaveOptions};
-use crate::tensor::{Tensor, TensorMut};
+use crate::storage::{Compression, SaveOptions, check_lengths, chunk_lengths};
+use crate::tensor::Tensor;
 
 /// What `zarr-python` compresses with, and how hard.
 const ZSTD_LEVEL: i32 = 3;
+
+/// Bytes of small chunks that are read at once.
+const READ_BYTES: usize = 4 << 20;
 
 /// Whether a folder holds Zarr metadata.
 pub(super) fn is_zarr(path: &Path) -> bool {
@@ -58,7 +62,7 @@ pub(super) fn names(path: &Path) -> Result<Vec<String>> {
 }
 
 /// Opens an array; its metadata is read and checked now, chunks when they are needed.
-pub(super) fn open(path: &Path, name: &str) -> Result<ZarrArray> {
+pub(super) fn open(path: &Path, name: &str) -> Result<Chunked<ZarrArray>> {
     let wrong = |error: &dyn Display| failed("read", path, error).context(shown(name));
     let stored = Stored::open(store(path)?, &node_path(name)?).map_err(|error| wrong(&error))?;
     let dtype =
@@ -74,34 +78,26 @@ pub(super) fn open(path: &Path, name: &str) -> Result<ZarrArray> {
         |lengths: &[u64]| lengths.iter().map(|&len| usize::try_from(len)).collect::<Result<Vec<_>, _>>();
     let shape = lengths(stored.shape()).map_err(|error| wrong(&error))?;
     Layout::plain(dtype, &shape, 0).bytes().map_err(|why| wrong(&why))?;
-    let chunks = if shape.contains(&0) {
+    let chunk = if shape.contains(&0) {
         automatic_chunks(dtype, &shape)
     } else {
         let shard = stored.chunk_shape(&vec![0; shape.len()]).map_err(|error| wrong(&error))?;
         let shard: Vec<u64> = shard.iter().map(|len| len.get()).collect();
-        let shard = lengths(&shard).map_err(|error| wrong(&error))?;
-        let bytes =
-            Layout::plain(dtype, &shard, 0).bytes().map_err(|why| wrong(&format!("a chunk: {why}")))?;
-        let inner = stored.subchunk_shape().map(|inner| inner.iter().map(|len| len.get() as usize).collect());
-        match inner {
-            // A large shard is read chunk by chunk.
-            Some(inner) if bytes > CHUNK_BYTES as u64 => gather(dtype, &shape, inner),
-            _ => gather(dtype, &shape, shard),
-        }
+        // Of a shard, chunks are read one by one.
+        let inner = stored.subchunk_shape().map(|inner| inner.iter().map(|len| len.get()).collect());
+        let chunk = lengths(&inner.unwrap_or(shard)).map_err(|error| wrong(&error))?;
+        Layout::plain(dtype, &chunk, 0).bytes().map_err(|why| wrong(&format!("a chunk: {why}")))?;
+        let chunk: Vec<usize> = chunk.iter().zip(&shape).map(|(&chunk, &len)| chunk.min(len)).collect();
+        gather(dtype, &shape, &chunk, READ_BYTES)
     };
-    Ok(ZarrArray { path: path.to_path_buf(), name: name.to_string(), dtype, shape, chunks, stored })
-}
-
-/// As many small chunks as a larger one of `CHUNK_BYTES` has room for, along the last axes first.
-fn gather(dtype: DType, shape: &[usize], mut chunk: Vec<usize>) -> Vec<usize> {
-    let bytes = chunk.iter().fold(dtype.size(), |bytes, &len| bytes.saturating_mul(len));
-    let mut room = CHUNK_BYTES / bytes.max(1);
-    for (chunk, &len) in chunk.iter_mut().zip(shape).rev() {
-        let times = len.div_ceil((*chunk).max(1)).clamp(1, room.max(1));
-        *chunk = chunk.saturating_mul(times).min(len.max(1));
-        room /= times;
-    }
-    chunk
+    Ok(Chunked::new(ZarrArray {
+        path: path.to_path_buf(),
+        name: name.to_string(),
+        dtype,
+        shape,
+        chunk,
+        stored,
+    }))
 }
 
 /// An array of a store.
@@ -110,7 +106,8 @@ pub(super) struct ZarrArray {
     name: String,
     dtype: DType,
     shape: Vec<usize>,
-    chunks: Vec<usize>,
+    /// What is read at once: one chunk, or several small ones.
+    chunk: Vec<usize>,
     stored: Stored<FilesystemStore>,
 }
 
@@ -120,7 +117,7 @@ impl std::fmt::Debug for ZarrArray {
     }
 }
 
-impl Source for ZarrArray {
+impl ChunkFile for ZarrArray {
     fn describe(&self) -> String {
         match self.name.as_str() {
             "" => format!("zarr '{}'", self.path.display()),
@@ -136,17 +133,16 @@ impl Source for ZarrArray {
         &self.shape
     }
 
-    fn chunks(&self) -> Vec<usize> {
-        self.chunks.clone()
+    fn chunk(&self) -> &[usize] {
+        &self.chunk
     }
 
-    fn read(&self, region: &Region) -> Result<Tensor> {
-        check_region(region, &self.shape)?;
-        if region.is_empty() {
-            return Ok(TensorMut::zeroed(self.dtype, &region.shape)?.freeze());
-        }
+    fn read_chunk(&self, coordinates: &[usize]) -> Result<Tensor> {
+        let start: Vec<usize> = coordinates.iter().zip(&self.chunk).map(|(at, chunk)| at * chunk).collect();
+        let len = |axis: usize| self.chunk[axis].min(self.shape[axis] - start[axis]);
+        let region = Region { shape: (0..start.len()).map(len).collect(), start };
         let wrong = |error: &dyn Display| failed("read", &self.path, error).context(shown(&self.name));
-        let subset = subset(region).map_err(|error| wrong(&error))?;
+        let subset = subset(&region).map_err(|error| wrong(&error))?;
         dispatch!(self.dtype, T => {
             let values = self.stored.retrieve_array_subset_opt::<Vec<T>>(&subset, &options());
             Tensor::from_vec(values.map_err(|error| wrong(&error))?, &region.shape)
@@ -243,18 +239,9 @@ impl ZarrSink {
         options: &SaveOptions,
     ) -> Result<ZarrSink> {
         let (dtype, shape) = (array.dtype(), array.shape().to_vec());
-        let checked = |what: &str, lengths: &Option<Vec<usize>>| match lengths {
-            Some(lengths) if lengths.len() != shape.len() || lengths.contains(&0) => {
-                Err(Error::value(format!(
-                    "{what} {} do not fit an array of shape {}: one length of at least 1 is needed for each axis",
-                    show_shape(lengths),
-                    show_shape(&shape)
-                )))
-            }
-            lengths => Ok(lengths.clone()),
-        };
-        let chunk = checked("chunks", &options.chunks)?.unwrap_or_else(|| chunk_of(array));
-        let shard = checked("shards", &options.shards)?;
+        let chunk = chunk_lengths(array, options)?;
+        let shard =
+            options.shards.as_deref().map(|shard| check_lengths("shards", shard, &shape)).transpose()?;
         if let Some(shard) = &shard
             && shard.iter().zip(&chunk).any(|(shard, chunk)| shard % chunk != 0)
         {
@@ -285,15 +272,6 @@ impl ZarrSink {
             .store_metadata_opt(&plain)
             .map_err(|error| Error::io(format!("cannot write {}: {error}", shown(name))))?;
         Ok(ZarrSink { dtype, chunks: file.clone(), shape, stored })
-    }
-}
-
-/// The array's own chunks, unless they are so long that none could be held in memory by each thread.
-fn chunk_of(array: &Array) -> Vec<usize> {
-    let bytes = array.chunks().iter().fold(array.dtype().size(), |bytes, &len| bytes.saturating_mul(len));
-    match bytes <= CHUNK_BYTES {
-        true => array.chunks().to_vec(),
-        false => automatic_chunks(array.dtype(), array.shape()),
     }
 }
 

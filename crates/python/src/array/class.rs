@@ -55,7 +55,9 @@ impl PyArray {
         let array = self.array();
         if array.ndim() > 0 {
             let shape = show_shape(array.shape());
-            return Err(PyTypeError::new_err(format!("only 0-d arrays convert to {what}, not shape {shape}")));
+            return Err(PyTypeError::new_err(format!(
+                "only 0-d arrays convert to {what}, not shape {shape}"
+            )));
         }
         let value = compute(py, &array)?;
         value.item().ok_or_else(|| PyTypeError::new_err(format!("nothing to convert to {what}")))
@@ -109,7 +111,13 @@ fn wrap<'py>(py: Python<'py>, array: Array) -> Answer<'py> {
     Ok(Bound::new(py, PyArray::from(array))?.into_any())
 }
 
-fn binary<'py>(py: Python<'py>, op: BinaryOp, this: &PyArray, other: &Bound<'py, PyAny>, swap: bool) -> Answer<'py> {
+fn binary<'py>(
+    py: Python<'py>,
+    op: BinaryOp,
+    this: &PyArray,
+    other: &Bound<'py, PyAny>,
+    swap: bool,
+) -> Answer<'py> {
     let Some(other) = operand(other)? else { return Ok(py.NotImplemented().into_bound(py)) };
     let this = Operand::Array(this.array());
     let (left, right) = if swap { beside(other, this)? } else { beside(this, other)? };
@@ -123,51 +131,158 @@ fn matmul<'py>(py: Python<'py>, left: &Bound<'py, PyAny>, right: &Bound<'py, PyA
     wrap(py, guarded(|| swath_array::build::linalg::matmul(&left, &right))?)
 }
 
-macro_rules! operators {
-    ($($op:ident: $plain:ident, $reflected:ident, $in_place:ident;)*) => {
-        #[pymethods]
-        impl PyArray {
-            $(
-                fn $plain<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
-                    binary(py, BinaryOp::$op, self, other, false)
-                }
-
-                fn $reflected<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
-                    binary(py, BinaryOp::$op, self, other, true)
-                }
-
-                fn $in_place(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
-                    self.in_place(BinaryOp::$op, other)
-                }
-            )*
-        }
-    };
-}
-
-operators! {
-    Add: __add__, __radd__, __iadd__;
-    Subtract: __sub__, __rsub__, __isub__;
-    Multiply: __mul__, __rmul__, __imul__;
-    Divide: __truediv__, __rtruediv__, __itruediv__;
-    FloorDivide: __floordiv__, __rfloordiv__, __ifloordiv__;
-    Remainder: __mod__, __rmod__, __imod__;
-    BitwiseAnd: __and__, __rand__, __iand__;
-    BitwiseOr: __or__, __ror__, __ior__;
-    BitwiseXor: __xor__, __rxor__, __ixor__;
-    ShiftLeft: __lshift__, __rlshift__, __ilshift__;
-    ShiftRight: __rshift__, __rrshift__, __irshift__;
-}
-
 #[pymethods]
 impl PyArray {
-    fn __pow__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>, modulo: Option<&Bound<'py, PyAny>>) -> Answer<'py> {
+    fn __add__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Add, self, other, false)
+    }
+
+    fn __radd__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Add, self, other, true)
+    }
+
+    fn __iadd__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::Add, other)
+    }
+
+    fn __sub__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Subtract, self, other, false)
+    }
+
+    fn __rsub__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Subtract, self, other, true)
+    }
+
+    fn __isub__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::Subtract, other)
+    }
+
+    fn __mul__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Multiply, self, other, false)
+    }
+
+    fn __rmul__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Multiply, self, other, true)
+    }
+
+    fn __imul__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::Multiply, other)
+    }
+
+    fn __truediv__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Divide, self, other, false)
+    }
+
+    fn __rtruediv__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Divide, self, other, true)
+    }
+
+    fn __itruediv__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::Divide, other)
+    }
+
+    fn __floordiv__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::FloorDivide, self, other, false)
+    }
+
+    fn __rfloordiv__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::FloorDivide, self, other, true)
+    }
+
+    fn __ifloordiv__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::FloorDivide, other)
+    }
+
+    fn __mod__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Remainder, self, other, false)
+    }
+
+    fn __rmod__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::Remainder, self, other, true)
+    }
+
+    fn __imod__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::Remainder, other)
+    }
+
+    fn __and__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::BitwiseAnd, self, other, false)
+    }
+
+    fn __rand__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::BitwiseAnd, self, other, true)
+    }
+
+    fn __iand__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::BitwiseAnd, other)
+    }
+
+    fn __or__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::BitwiseOr, self, other, false)
+    }
+
+    fn __ror__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::BitwiseOr, self, other, true)
+    }
+
+    fn __ior__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::BitwiseOr, other)
+    }
+
+    fn __xor__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::BitwiseXor, self, other, false)
+    }
+
+    fn __rxor__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::BitwiseXor, self, other, true)
+    }
+
+    fn __ixor__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::BitwiseXor, other)
+    }
+
+    fn __lshift__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::ShiftLeft, self, other, false)
+    }
+
+    fn __rlshift__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::ShiftLeft, self, other, true)
+    }
+
+    fn __ilshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::ShiftLeft, other)
+    }
+
+    fn __rshift__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::ShiftRight, self, other, false)
+    }
+
+    fn __rrshift__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> Answer<'py> {
+        binary(py, BinaryOp::ShiftRight, self, other, true)
+    }
+
+    fn __irshift__(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.in_place(BinaryOp::ShiftRight, other)
+    }
+
+    fn __pow__<'py>(
+        &self,
+        py: Python<'py>,
+        other: &Bound<'py, PyAny>,
+        modulo: Option<&Bound<'py, PyAny>>,
+    ) -> Answer<'py> {
         if modulo.is_some() {
             return Ok(py.NotImplemented().into_bound(py));
         }
         binary(py, BinaryOp::Pow, self, other, false)
     }
 
-    fn __rpow__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>, modulo: Option<&Bound<'py, PyAny>>) -> Answer<'py> {
+    fn __rpow__<'py>(
+        &self,
+        py: Python<'py>,
+        other: &Bound<'py, PyAny>,
+        modulo: Option<&Bound<'py, PyAny>>,
+    ) -> Answer<'py> {
         if modulo.is_some() {
             return Ok(py.NotImplemented().into_bound(py));
         }
@@ -316,7 +431,9 @@ impl PyArray {
         let ndim = array.ndim();
         if ndim < 2 {
             let shape = show_shape(array.shape());
-            return Err(PyValueError::new_err(format!("mT needs two axes at least, and shape {shape} has {ndim}")));
+            return Err(PyValueError::new_err(format!(
+                "mT needs two axes at least, and shape {shape} has {ndim}"
+            )));
         }
         let mut axes: Vec<usize> = (0..ndim).collect();
         axes.swap(ndim - 2, ndim - 1);
@@ -391,8 +508,9 @@ impl PyArray {
             let message = format!("values of {} do not go into an array of {}", value.dtype(), array.dtype());
             return Err(PyTypeError::new_err(message));
         }
-        let changed =
-            with_runner(py, &[&array, &value], |runner| swath_array::build::index::set(&array, &key, &value, runner))?;
+        let changed = with_runner(py, &[&array, &value], |runner| {
+            swath_array::build::index::set(&array, &key, &value, runner)
+        })?;
         if array.bytes() <= SET_AT_ONCE_BYTES_MAX {
             // A chain of assignments would be computed from its start whenever a value is asked for.
             let tensor = compute(py, &changed)?;
@@ -423,7 +541,9 @@ impl PyArray {
     fn __int__<'py>(&self, py: Python<'py>) -> Answer<'py> {
         match self.item_of(py, "int")? {
             Scalar::Complex(_) => Err(PyTypeError::new_err("a complex number does not convert to int")),
-            Scalar::Float(value) if value.is_nan() => Err(PyValueError::new_err("NaN does not convert to int")),
+            Scalar::Float(value) if value.is_nan() => {
+                Err(PyValueError::new_err("NaN does not convert to int"))
+            }
             Scalar::Float(value) if value.is_infinite() => {
                 Err(PyOverflowError::new_err("an infinity does not convert to int"))
             }
@@ -441,7 +561,10 @@ impl PyArray {
     fn __index__<'py>(&self, py: Python<'py>) -> Answer<'py> {
         let array = self.array();
         if !array.dtype().is_integer() {
-            return Err(PyTypeError::new_err(format!("only integer arrays are indices, not {}", array.dtype())));
+            return Err(PyTypeError::new_err(format!(
+                "only integer arrays are indices, not {}",
+                array.dtype()
+            )));
         }
         number(py, self.item_of(py, "an index")?)
     }
@@ -475,7 +598,9 @@ impl PyArray {
             None => Some(array.dtype()),
         };
         if copy == Some(false) && (wanted != Some(array.dtype()) || array.value().is_none()) {
-            return Err(PyValueError::new_err("the values have to be computed or cast, and copy=False forbids it"));
+            return Err(PyValueError::new_err(
+                "the values have to be computed or cast, and copy=False forbids it",
+            ));
         }
         let values = compute(py, &convert::cast(array, wanted)?)?;
         let values = interface::to_numpy(py, values, copy == Some(true))?;
@@ -497,9 +622,9 @@ impl PyArray {
     fn __array_namespace__<'py>(&self, py: Python<'py>, api_version: Option<&str>) -> Answer<'py> {
         const VERSIONS: [&str; 4] = ["2021.12", "2022.12", "2023.12", "2024.12"];
         match api_version {
-            Some(version) if !VERSIONS.contains(&version) => {
-                Err(PyValueError::new_err(format!("version '{version}' of the standard is none of {VERSIONS:?}")))
-            }
+            Some(version) if !VERSIONS.contains(&version) => Err(PyValueError::new_err(format!(
+                "version '{version}' of the standard is none of {VERSIONS:?}"
+            ))),
             _ => Ok(py.import("swath.array_api")?.into_any()),
         }
     }
@@ -522,7 +647,9 @@ impl PyArray {
         if let Some((device_type, _)) = dl_device
             && device_type.call_method0("__int__")?.extract::<i32>()? != dlpack::CPU
         {
-            return Err(PyBufferError::new_err("arrays are handed out in host memory, DLPack's device (1, 0)"));
+            return Err(PyBufferError::new_err(
+                "arrays are handed out in host memory, DLPack's device (1, 0)",
+            ));
         }
         dlpack::export(py, compute(py, &self.array())?, max_version, copy)
     }
@@ -638,9 +765,10 @@ impl PyArray {
 /// Refuses devices that there are not.
 pub fn check_device(device: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     match device {
-        Some(device) if device.str()?.to_cow()? != "cpu" => {
-            Err(PyValueError::new_err(format!("'cpu' is the only device of arrays, and not {}", device.repr()?)))
-        }
+        Some(device) if device.str()?.to_cow()? != "cpu" => Err(PyValueError::new_err(format!(
+            "'cpu' is the only device of arrays, and not {}",
+            device.repr()?
+        ))),
         _ => Ok(()),
     }
 }
@@ -660,9 +788,9 @@ pub fn chunk_lengths(chunks: Option<&Bound<'_, PyAny>>, shape: &[usize]) -> PyRe
             Ok(lengths) => {
                 let lengths: Vec<usize> = lengths.extract()?;
                 let first = lengths.first().copied().unwrap_or(1);
-                let equal = lengths.split_last().is_none_or(|(last, rest)| {
-                    rest.iter().all(|&chunk| chunk == first) && *last <= first
-                });
+                let equal = lengths
+                    .split_last()
+                    .is_none_or(|(last, rest)| rest.iter().all(|&chunk| chunk == first) && *last <= first);
                 if !equal || lengths.iter().sum::<usize>() != len {
                     return Err(PyValueError::new_err(format!(
                         "chunks {lengths:?} are not equal lengths (the last may be shorter) that add up to {len}"
@@ -675,14 +803,17 @@ pub fn chunk_lengths(chunks: Option<&Bound<'_, PyAny>>, shape: &[usize]) -> PyRe
         match chunk {
             -1 => Ok(len.max(1)),
             chunk if chunk > 0 => Ok(chunk as usize),
-            chunk => Err(PyValueError::new_err(format!("a chunk of {chunk} elements: give 1 at least, or -1 for all"))),
+            chunk => Err(PyValueError::new_err(format!(
+                "a chunk of {chunk} elements: give 1 at least, or -1 for all"
+            ))),
         }
     };
     let is_sequence = chunks.is_instance_of::<PyTuple>() || chunks.is_instance_of::<PyList>();
     let lengths = if is_sequence {
         let given = chunks.try_iter()?.collect::<PyResult<Vec<_>>>()?;
         if given.len() != shape.len() {
-            let message = format!("{} chunk lengths for the axes of shape {}", given.len(), show_shape(shape));
+            let message =
+                format!("{} chunk lengths for the axes of shape {}", given.len(), show_shape(shape));
             return Err(PyValueError::new_err(message));
         }
         given.iter().zip(shape).map(|(chunk, &len)| of_axis(chunk, len)).collect::<PyResult<Vec<_>>>()?
@@ -720,7 +851,11 @@ pub fn asarray<'py>(
 /// The array of an object that has `__dlpack__`.
 #[pyfunction]
 #[pyo3(signature = (x, device=None, copy=None))]
-pub fn from_dlpack<'py>(x: &Bound<'py, PyAny>, device: Option<&Bound<'py, PyAny>>, copy: Option<bool>) -> Answer<'py> {
+pub fn from_dlpack<'py>(
+    x: &Bound<'py, PyAny>,
+    device: Option<&Bound<'py, PyAny>>,
+    copy: Option<bool>,
+) -> Answer<'py> {
     check_device(device)?;
     if let (Ok(_), None | Some(false)) = (x.cast::<PyArray>(), copy) {
         return Ok(x.clone());

@@ -28,8 +28,8 @@ pub fn scalar(object: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
     }
     if object.is_exact_instance_of::<PyInt>() {
         let value: Result<i128, _> = object.extract();
-        let value = value
-            .map_err(|_| PyOverflowError::new_err(format!("the integer {object} fits no data type")))?;
+        let value =
+            value.map_err(|_| PyOverflowError::new_err(format!("the integer {object} fits no data type")))?;
         return Ok(Some(Scalar::Int(value)));
     }
     if object.is_exact_instance_of::<PyBool>() {
@@ -179,7 +179,9 @@ pub fn as_array(object: &Bound<'_, PyAny>, dtype: Option<DType>, copy: Option<bo
 
 fn refuse_no_copy(copy: Option<bool>, what: &str) -> PyResult<()> {
     if copy == Some(false) {
-        return Err(PyValueError::new_err(format!("an array of {what} needs a copy, and copy=False forbids it")));
+        return Err(PyValueError::new_err(format!(
+            "an array of {what} needs a copy, and copy=False forbids it"
+        )));
     }
     Ok(())
 }
@@ -187,8 +189,8 @@ fn refuse_no_copy(copy: Option<bool>, what: &str) -> PyResult<()> {
 /// The array in a type, if one is given.
 pub fn cast(array: Array, dtype: Option<DType>) -> PyResult<Array> {
     match dtype {
-        Some(dtype) if dtype != array.dtype() => swath_array::build::elementwise::cast(&array, dtype).py(),
-        _ => Ok(array),
+        Some(dtype) => Ok(swath_array::build::elementwise::cast(&array, dtype)),
+        None => Ok(array),
     }
 }
 
@@ -276,7 +278,8 @@ fn collect(object: &Bound<'_, PyAny>, depth: usize, leaves: &mut Leaves) -> PyRe
     };
     if let Some(array) = array {
         if array.ndim() > 0 {
-            let message = "a sequence cannot hold arrays beside numbers or deeper sequences; stack them first";
+            let message =
+                "a sequence cannot hold arrays beside numbers or deeper sequences; stack them first";
             return Err(PyValueError::new_err(message));
         }
         let value = compute(object.py(), &array)?;
@@ -355,7 +358,8 @@ fn index(part: &Bound<'_, PyAny>) -> PyResult<Index> {
             if value.is_none() {
                 return Ok(None);
             }
-            let value = if value.is_instance_of::<PyInt>() { value } else { value.call_method0("__index__")? };
+            let value =
+                if value.is_instance_of::<PyInt>() { value } else { value.call_method0("__index__")? };
             // What lies beyond 64 bits lies beyond every axis.
             let far = || if value.lt(0).unwrap_or(false) { i64::MIN } else { i64::MAX };
             Ok(Some(value.extract().unwrap_or_else(|_| far())))
@@ -374,10 +378,12 @@ fn index(part: &Bound<'_, PyAny>) -> PyResult<Index> {
     }
     if let Some(Operand::Array(array)) = operand(part)? {
         // A sequence without items has no type of its own.
-        let empty_list = array.shape() == [0] && !part.is_instance_of::<PyArray>() && array.dtype() == DType::F64;
+        let empty_list =
+            array.shape() == [0] && !part.is_instance_of::<PyArray>() && array.dtype() == DType::F64;
         let array = if empty_list { cast(array, Some(DType::I64))? } else { array };
         if !(array.dtype().is_integer() || array.dtype().is_bool()) {
-            let message = format!("arrays used as indices are of integers or booleans, not of {}", array.dtype());
+            let message =
+                format!("arrays used as indices are of integers or booleans, not of {}", array.dtype());
             return Err(PyIndexError::new_err(message));
         }
         // An integer without axes is an integer.

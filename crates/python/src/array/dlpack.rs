@@ -212,16 +212,13 @@ impl Drop for Taken {
 
 /// The array of an object that has `__dlpack__`. Values on another device are asked for in host memory, which is a
 /// copy.
-pub fn import(
-    object: &Bound<'_, PyAny>,
-    to_host: Option<bool>,
-    copy: Option<bool>,
-) -> PyResult<Array> {
+pub fn import(object: &Bound<'_, PyAny>, to_host: Option<bool>, copy: Option<bool>) -> PyResult<Array> {
     let py = object.py();
     let device: (i32, i32) = object.call_method0("__dlpack_device__")?.extract()?;
     let on_host = READABLE_BY_HOST.contains(&device.0);
     if !on_host && copy == Some(false) {
-        let message = format!("the values lie on a device (DLPack {device:?}), and copy=False forbids a copy");
+        let message =
+            format!("the values lie on a device (DLPack {device:?}), and copy=False forbids a copy");
         return Err(PyBufferError::new_err(message));
     }
     let kwargs = PyDict::new(py);

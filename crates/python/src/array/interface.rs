@@ -36,10 +36,16 @@ pub fn import(object: &Bound<'_, PyAny>, copy: Option<bool>) -> PyResult<Option<
     Ok(None)
 }
 
-fn from_interface(object: &Bound<'_, PyAny>, interface: &Bound<'_, PyDict>, copy: Option<bool>) -> PyResult<Array> {
+fn from_interface(
+    object: &Bound<'_, PyAny>,
+    interface: &Bound<'_, PyDict>,
+    copy: Option<bool>,
+) -> PyResult<Array> {
     let py = object.py();
     let get = |key: &str| -> PyResult<Bound<'_, PyAny>> {
-        interface.get_item(key)?.ok_or_else(|| PyValueError::new_err(format!("an array interface without '{key}'")))
+        interface
+            .get_item(key)?
+            .ok_or_else(|| PyValueError::new_err(format!("an array interface without '{key}'")))
     };
     let code: String = get("typestr")?.extract()?;
     let shape: Vec<usize> = get("shape")?.extract()?;
@@ -116,7 +122,9 @@ fn from_buffer(object: &Bound<'_, PyAny>, copy: Option<bool>) -> PyResult<Array>
         "B" | "H" | "I" | "L" | "Q" | "N" | "c" => "u",
         "e" | "f" | "d" => "f",
         "Zf" | "Zd" => "c",
-        _ => return Err(PyTypeError::new_err(format!("there are no arrays of the buffer format '{format}'"))),
+        _ => {
+            return Err(PyTypeError::new_err(format!("there are no arrays of the buffer format '{format}'")));
+        }
     };
     let dtype = dtype_of_code(&format!("{kind}{size}"));
     let dtype = dtype.ok_or_else(|| PyTypeError::new_err(format!("a buffer of the format '{format}'")))?;

@@ -13,6 +13,7 @@ use swath_array::run::{Progress, Runner};
 use swath_array::{Array, Tensor};
 
 use crate::error::IntoPython;
+use crate::frame;
 
 /// Work on fewer bytes than this ends before anybody could stop it, and is done on the calling thread.
 const QUICK_BYTES: u128 = 4 << 20;
@@ -47,13 +48,27 @@ pub fn compute(py: Python<'_>, array: &Array) -> PyResult<Tensor> {
     if let Some(value) = array.value() {
         return Ok(value.clone());
     }
-    if let (Op::Slice(_) | Op::Reshape | Op::Permute(_) | Op::Broadcast, [input]) = (array.op(), array.inputs())
-        && input.value().is_none()
-        && input.bytes() <= WHOLE_BYTES_MAX
+    if let (Op::Slice(_) | Op::Reshape | Op::Permute(_) | Op::Broadcast, [input]) =
+        (array.op(), array.inputs())
     {
-        input.set_value(compute(py, input)?);
+        if input.value().is_none() && input.bytes() <= WHOLE_BYTES_MAX {
+            input.set_value(compute(py, input)?);
+        }
+        if let Some(value) = input.value() {
+            return view(array, value);
+        }
     }
     with_runner(py, &[array], |runner| runner.compute(array))
+}
+
+/// The view that a node is of the value of its input.
+fn view(array: &Array, value: &Tensor) -> PyResult<Tensor> {
+    Ok(match array.op() {
+        Op::Slice(slices) => value.slice(slices),
+        Op::Permute(axes) => value.permute(axes),
+        Op::Broadcast => value.broadcast(array.shape()),
+        _ => value.reshape(array.shape()).py()?,
+    })
 }
 
 /// Runs work on `arrays`, without the interpreter's lock; large work on a thread of its own while signals are looked
@@ -63,6 +78,7 @@ pub fn with_runner<T: Send>(
     arrays: &[&Array],
     work: impl FnOnce(&Runner) -> swath_array::Result<T> + Send,
 ) -> PyResult<T> {
+    frame::arrays::load(py, arrays)?;
     if arrays.iter().all(|array| is_quick(array)) {
         let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(|| work(runner()))));
         return outcome.unwrap_or_else(|_| Err(failed())).py();
@@ -73,7 +89,7 @@ pub fn with_runner<T: Send>(
     py.detach(|| {
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
-            let spawned = std::thread::Builder::new().stack_size(16 << 20).spawn_scoped(scope, || {
+            let spawned = std::thread::Builder::new().stack_size(16 << 20).spawn_scoped(scope, move || {
                 let outcome = catch_unwind(AssertUnwindSafe(|| work(&own)));
                 // The receiver waits for exactly this.
                 let _ = sender.send(outcome.unwrap_or_else(|_| Err(failed())));

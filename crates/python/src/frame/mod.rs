@@ -6,6 +6,7 @@
 //! | [`lazy`] | the class of frames: composing a plan, running it |
 //! | [`expression`] | expressions as Python writes them |
 //! | [`bind`] | expressions in the terms of one frame: names, types, aggregates |
+//! | [`arrays`] | arrays that read frames |
 //! | [`interchange`] | Arrow data by the C interface's capsules |
 //! | [`ingest`] | Python's values as Arrow columns |
 //! | [`export`] | Arrow columns as Python's values and buffers |
@@ -13,6 +14,7 @@
 //! | [`run`] | running what the engine does without holding the interpreter, until done or interrupted |
 //! | [`raise`] | errors as exceptions |
 
+pub mod arrays;
 mod bind;
 mod data_type;
 mod export;

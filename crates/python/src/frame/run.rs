@@ -54,9 +54,8 @@ where
     // The receiver is not to be shared, and is moved in and out of the calls without the interpreter.
     let receiver = Mutex::new(receiver);
     loop {
-        let received = py.detach(|| {
-            receiver.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(SIGNAL_INTERVAL)
-        });
+        let received = py
+            .detach(|| receiver.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(SIGNAL_INTERVAL));
         match received {
             Ok(outcome) => return outcome.raise(),
             Err(RecvTimeoutError::Disconnected) => {

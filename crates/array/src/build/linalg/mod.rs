@@ -2,10 +2,26 @@
 //!
 //! Matrices are the last two axes; the axes in front are batches, and may be cut into blocks anywhere.
 
+mod decompose;
+mod diagonal;
+mod einsum;
 mod nodes;
+mod norms;
+mod operator;
 mod products;
+mod solve;
+mod tall;
 
-pub use products::{matmul, matrix_transpose, outer, tensordot, vecdot};
+pub use decompose::{
+    Eigen, Qr, Svd, cholesky, eig, eigh, eigvals, eigvalsh, matrix_adjoint, qr, svd, svdvals,
+};
+pub use diagonal::{diagonal, trace};
+pub use einsum::einsum;
+pub use norms::{MatrixOrder, matrix_norm, vector_norm};
+pub use products::{cross, kron, matmul, matrix_transpose, multi_dot, outer, tensordot, vecdot};
+pub use solve::{
+    LeastSquares, SignAndLogarithm, det, inv, lstsq, matrix_power, matrix_rank, pinv, slogdet, solve,
+};
 
 use crate::error::{Error, Result, show_shape};
 use crate::graph::Array;
@@ -38,3 +54,6 @@ fn square(function: &str, x: &Array) -> Result<usize> {
     }
     Ok(n)
 }
+
+#[cfg(test)]
+mod tests;

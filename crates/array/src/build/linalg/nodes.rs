@@ -81,6 +81,9 @@ pub(super) fn full(value: Scalar, dtype: DType, shape: &[usize]) -> Array {
 
 /// Reduces axes, which then are gone.
 pub(super) fn reduce(op: ReduceOp, x: &Array, axes: &[usize]) -> Array {
+    if axes.is_empty() {
+        return x.clone();
+    }
     let kept: Vec<usize> =
         x.shape().iter().enumerate().map(|(i, &len)| if axes.contains(&i) { 1 } else { len }).collect();
     let left: Vec<usize> =

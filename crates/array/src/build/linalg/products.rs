@@ -1,12 +1,15 @@
 //! Products of matrices and vectors.
 
 use super::nodes::{
-    axis_last, broadcast, broadcast_shapes, cast, conj, multiply, permute, promoted, reshape, sum, transpose,
+    axis_last, binary, broadcast, broadcast_shapes, cast, conj, multiply, permute, promoted, reshape, slice,
+    sum, transpose,
 };
 use crate::build::axis::normalize_axis;
 use crate::dtype::DType;
 use crate::error::{Error, Result, show_shape};
 use crate::graph::{Array, Op};
+use crate::program::BinaryOp;
+use crate::tensor::Slice;
 
 /// Multiplies matrices.
 ///
@@ -160,4 +163,110 @@ pub fn outer(a: &Array, b: &Array) -> Result<Array> {
 pub fn matrix_transpose(x: &Array) -> Result<Array> {
     super::matrix_shape("matrix_transpose", x)?;
     Ok(transpose(x))
+}
+
+/// The cross products of vectors of three elements.
+///
+/// # Shape      a and b have 3 elements along `axis`, which counts in both after they are broadcast to each other.
+/// # Errors     `Axis` where there is no such axis, `Value` where it does not have 3 elements or the rest cannot be
+/// broadcast.
+pub fn cross(a: &Array, b: &Array, axis: i64) -> Result<Array> {
+    let (a, b) = promoted(a, b);
+    let shape = broadcast_shapes(a.shape(), b.shape())?;
+    let least = a.ndim().min(b.ndim());
+    let from_end = if axis < 0 { axis } else { axis - shape.len() as i64 };
+    let (own_a, own_b) = (normalize_axis(from_end, a.ndim())?, normalize_axis(from_end, b.ndim())?);
+    if a.shape()[own_a] != 3 || b.shape()[own_b] != 3 || least == 0 {
+        return Err(Error::value(format!(
+            "cross takes vectors of 3 elements, not {} and {} along axis {axis} of shapes {} and {}",
+            a.shape()[own_a],
+            b.shape()[own_b],
+            show_shape(a.shape()),
+            show_shape(b.shape())
+        )));
+    }
+    let axis = normalize_axis(from_end, shape.len())?;
+    let part = |x: &Array, own: usize, i: usize| {
+        let range = |(at, &len): (usize, &usize)| {
+            if at == own { Slice::range(i % 3, 1) } else { Slice::range(0, len) }
+        };
+        slice(x, x.shape().iter().enumerate().map(range).collect())
+    };
+    let one = |i: usize| {
+        let left = multiply(&part(&a, own_a, i + 1), &part(&b, own_b, i + 2))?;
+        let right = multiply(&part(&a, own_a, i + 2), &part(&b, own_b, i + 1))?;
+        binary(BinaryOp::Subtract, &left, &right)
+    };
+    Ok(Array::new(Op::Concat(axis), vec![one(0)?, one(1)?, one(2)?], a.dtype(), shape))
+}
+
+/// The Kronecker product: every element of `a` times all of `b`.
+///
+/// # Shape      the axes' lengths are products, from the last on; where an array has fewer axes, of 1.
+pub fn kron(a: &Array, b: &Array) -> Result<Array> {
+    let (a, b) = promoted(a, b);
+    let ndim = a.ndim().max(b.ndim());
+    let padded = |x: &Array| [vec![1; ndim - x.ndim()], x.shape().to_vec()].concat();
+    let (shape_a, shape_b) = (padded(&a), padded(&b));
+    let with_ones = |shape: &[usize], before: bool| -> Vec<usize> {
+        shape.iter().flat_map(|&len| if before { [1, len] } else { [len, 1] }).collect()
+    };
+    let product =
+        multiply(&reshape(&a, &with_ones(&shape_a, false)), &reshape(&b, &with_ones(&shape_b, true)))?;
+    let shape: Vec<usize> = shape_a.iter().zip(&shape_b).map(|(a, b)| a * b).collect();
+    Ok(reshape(&product, &shape))
+}
+
+/// Multiplies a chain of matrices in the order that takes the fewest operations.
+///
+/// The first and the last may be vectors: a row, a column.
+///
+/// # Errors
+/// `Value` for fewer than two arrays, for others that are not matrices, and as [`matmul`].
+/// # Source
+/// Cormen et al., Introduction to Algorithms, matrix-chain multiplication.
+pub fn multi_dot(arrays: &[Array]) -> Result<Array> {
+    let count = arrays.len();
+    if count < 2 {
+        return Err(Error::value(format!("multi_dot takes at least two arrays, not {count}")));
+    }
+    for (i, x) in arrays.iter().enumerate() {
+        let end = i == 0 || i + 1 == count;
+        if x.ndim() != 2 && !(end && x.ndim() == 1) {
+            let shape = show_shape(x.shape());
+            return Err(Error::value(format!("multi_dot takes matrices; array {i} has shape {shape}")));
+        }
+    }
+    // The lengths between the factors: matrix i is sides[i] by sides[i + 1].
+    let first = if arrays[0].ndim() == 1 { 1 } else { arrays[0].shape()[0] };
+    let behind = |(i, x): (usize, &Array)| match *x.shape() {
+        [_, m] => m,
+        [n] if i == 0 => n,
+        _ => 1,
+    };
+    let sides: Vec<f64> =
+        [first].into_iter().chain(arrays.iter().enumerate().map(behind)).map(|len| len as f64).collect();
+    let mut cost = vec![vec![0.0; count]; count];
+    let mut split = vec![vec![0; count]; count];
+    for length in 1..count {
+        for i in 0..count - length {
+            let j = i + length;
+            cost[i][j] = f64::INFINITY;
+            for k in i..j {
+                let all = cost[i][k] + cost[k + 1][j] + sides[i] * sides[k + 1] * sides[j + 1];
+                if all < cost[i][j] {
+                    (cost[i][j], split[i][j]) = (all, k);
+                }
+            }
+        }
+    }
+    chain(arrays, &split, 0, count - 1)
+}
+
+fn chain(arrays: &[Array], split: &[Vec<usize>], i: usize, j: usize) -> Result<Array> {
+    if i == j {
+        return Ok(arrays[i].clone());
+    }
+    let k = split[i][j];
+    matmul(&chain(arrays, split, i, k)?, &chain(arrays, split, k + 1, j)?)
 }

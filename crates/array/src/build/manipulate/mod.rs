@@ -20,4 +20,4 @@ pub use shape::{
     transpose,
 };
 
-pub(crate) use shape::{reshape_to, slice};
+pub(crate) use shape::{reshape_to, slice, slice_axis};

@@ -12,8 +12,9 @@ use crate::program::BinaryOp;
 use crate::kernel::vectors::vectorized;
 
 use super::complex;
+use super::functions;
 use super::integer::Integer;
-use super::loops::{BLOCK, Half, Operand, zip};
+use super::loops::{BLOCK, Half, Operand, repair_pairs, zip, zip_long};
 use super::real::Real;
 
 /// `to[i] = op(a[i], b[i])` for operands of `dtype`.
@@ -29,6 +30,8 @@ pub unsafe fn run(op: BinaryOp, dtype: DType, a: Operand, b: Operand, to: *mut u
     let (op, a, b) = match op {
         Greater => (Less, b, a),
         GreaterEqual => (LessEqual, b, a),
+        // SAFETY: as above.
+        Pow if b.spread && unsafe { is_two(dtype, b) } => (Multiply, a, a),
         other => (other, a, b),
     };
     // SAFETY: as above.
@@ -37,14 +40,26 @@ pub unsafe fn run(op: BinaryOp, dtype: DType, a: Operand, b: Operand, to: *mut u
             DType::Bool => booleans(op, a, b, to, n),
             DType::F16 => return halves::<f16>(op, dtype, a, b, to, n),
             DType::BF16 => return halves::<bf16>(op, dtype, a, b, to, n),
-            DType::F32 => quick_f32(op, a, b, to, n) || slow_f32(op, a, b, to, n),
-            DType::F64 => quick_f64(op, a, b, to, n) || slow_f64(op, a, b, to, n),
+            DType::F32 => quick_f32(op, a, b, to, n) || functions_f32(op, a, b, to, n),
+            DType::F64 => quick_f64(op, a, b, to, n) || functions_f64(op, a, b, to, n),
             DType::C64 => complex_f32(op, a, b, to, n),
             DType::C128 => complex_f64(op, a, b, to, n),
             integer => integers(op, integer, a, b, to, n),
         }
     };
     if known { Ok(()) } else { Err(Error::bug(format!("{} of {dtype} is not defined", op.name()))) }
+}
+
+/// Whether a block is of the float 2, whose power is a product.
+unsafe fn is_two(dtype: DType, block: Operand) -> bool {
+    // SAFETY: a block has an element of the type.
+    unsafe {
+        match dtype {
+            DType::F32 => *block.pointer.cast::<f32>() == 2.0,
+            DType::F64 => *block.pointer.cast::<f64>() == 2.0,
+            _ => false,
+        }
+    }
 }
 
 /// Computes in `float32`, block by block, and rounds.
@@ -194,7 +209,7 @@ unsafe fn ordered<T: Integer>(op: BinaryOp, a: Operand, b: Operand, to: *mut u8,
 }
 
 macro_rules! floats {
-    ($($type:ident $quick:ident $quick_any:ident $slow:ident;)*) => {
+    ($($type:ident $quick:ident $quick_any:ident $functions:ident $functions_any:ident $power:ident, exact $exact:literal, squares $squares:literal;)*) => {
         $(
             vectorized! {
                 unsafe fn $quick(op: BinaryOp, a: Operand, b: Operand, to: *mut u8, n: usize) -> bool = $quick_any;
@@ -227,20 +242,37 @@ macro_rules! floats {
                 true
             }
 
-            /// What a function is called for.
-            unsafe fn $slow(op: BinaryOp, a: Operand, b: Operand, to: *mut u8, n: usize) -> bool {
+            vectorized! {
+                unsafe fn $functions(op: BinaryOp, a: Operand, b: Operand, to: *mut u8, n: usize) -> bool = $functions_any;
+            }
+
+            /// What is made of several steps.
+            #[inline(always)]
+            unsafe fn $functions_any(op: BinaryOp, a: Operand, b: Operand, to: *mut u8, n: usize) -> bool {
                 use BinaryOp::*;
+                let divides = |a: $type, b: $type| a.is_finite() & b.is_finite() & ((a / b).abs() < $exact);
+                let angles = |y: $type, x: $type| {
+                    let greater = if y.abs() > x.abs() { y.abs() } else { x.abs() };
+                    (greater > 1.0 / $squares) & (greater < $squares) & (x == x) & (y == y)
+                };
+                let powers = |x: $type, y: $type| (x >= $type::MIN_POSITIVE) & x.is_finite() & (y.abs() < 1e15);
                 // SAFETY: as for `run`.
                 unsafe {
                     match op {
-                        FloorDivide => zip(a, b, to, n, $type::floor_divide),
-                        Remainder => zip(a, b, to, n, $type::remainder),
+                        FloorDivide => {
+                            { zip_long!(a, b, to, n, $type, $type::quick_floor_divide);
+ repair_pairs(a, b, to, n, divides, $type::floor_divide); }
+                        }
+                        Remainder => { zip_long!(a, b, to, n, $type, $type::quick_remainder);
+ repair_pairs(a, b, to, n, divides, $type::remainder); }
                         Fmod => zip(a, b, to, n, |a: $type, b: $type| a % b),
-                        Pow => zip(a, b, to, n, $type::powf),
-                        Atan2 => zip(a, b, to, n, $type::atan2),
+                        Pow => { zip_long!(a, b, to, n, $type, functions::$power);
+ repair_pairs(a, b, to, n, powers, $type::powf); }
+                        Atan2 => { zip_long!(a, b, to, n, $type, functions::atan2::<$type>);
+ repair_pairs(a, b, to, n, angles, $type::atan2); }
                         Hypot => zip(a, b, to, n, $type::hypot),
                         NextAfter => zip(a, b, to, n, $type::next_after),
-                        LogAddExp => zip(a, b, to, n, $type::log_add_exp),
+                        LogAddExp => zip_long!(a, b, to, n, $type, functions::log_add_exp::<$type>),
                         _ => return false,
                     }
                 }
@@ -251,8 +283,8 @@ macro_rules! floats {
 }
 
 floats! {
-    f32 quick_f32 quick_f32_any slow_f32;
-    f64 quick_f64 quick_f64_any slow_f64;
+    f32 quick_f32 quick_f32_any functions_f32 functions_f32_any power_f32, exact 4e6, squares 1e18;
+    f64 quick_f64 quick_f64_any functions_f64 functions_f64_any power, exact 1e15, squares 1e150;
 }
 
 macro_rules! complexes {

@@ -57,15 +57,94 @@ impl Operand {
 /// # Safety
 /// `x` has `n` elements, `to` has room for them elsewhere.
 #[inline(always)]
-pub unsafe fn map<A: Copy, R>(x: Operand, to: *mut u8, n: usize, f: impl Fn(A) -> R) {
+pub unsafe fn map<A: Copy, R>(x: Operand, to: *mut u8, n: usize, f: impl Fn(A) -> R + Copy) {
     // SAFETY: as above.
     unsafe { map_slices(x.slice(n), from_raw_parts_mut(to.cast(), n), f) }
 }
 
 #[inline(always)]
-fn map_slices<A: Copy, R>(x: &[A], to: &mut [MaybeUninit<R>], f: impl Fn(A) -> R) {
+fn map_slices<A: Copy, R>(x: &[A], to: &mut [MaybeUninit<R>], f: impl Fn(A) -> R + Copy) {
     for (to, &x) in to.iter_mut().zip(x) {
         to.write(f(x));
+    }
+}
+
+/// [`map`] with a function by name, which is inlined however long it is: calls through closures are not.
+macro_rules! map_long {
+    ($x:expr, $to:expr, $n:expr, $type:ty, $function:expr) => {{
+        let x = $x.slice::<$type>($n);
+        let to = std::slice::from_raw_parts_mut($to.cast::<std::mem::MaybeUninit<_>>(), $n);
+        for (to, &x) in to.iter_mut().zip(x) {
+            to.write($function(x));
+        }
+    }};
+}
+pub(in crate::kernel) use map_long;
+
+/// [`zip`] with a function by name.
+macro_rules! zip_long {
+    ($a:expr, $b:expr, $to:expr, $n:expr, $type:ty, $function:expr) => {{
+        let step = if $a.spread || $b.spread { $crate::kernel::elementwise::loops::BLOCK } else { $n.max(1) };
+        for start in (0..$n).step_by(step) {
+            let len = step.min($n - start);
+            let a = std::slice::from_raw_parts($a.at::<$type>(start), len);
+            let b = std::slice::from_raw_parts($b.at::<$type>(start), len);
+            let to =
+                std::slice::from_raw_parts_mut($to.cast::<std::mem::MaybeUninit<$type>>().add(start), len);
+            for ((to, &a), &b) in to.iter_mut().zip(a).zip(b) {
+                to.write($function(a, b));
+            }
+        }
+    }};
+}
+pub(in crate::kernel) use zip_long;
+
+/// Writes `slow(x[i])` again where `fine` is false.
+///
+/// # Safety
+/// As for [`map`].
+#[inline(always)]
+pub unsafe fn repair<A: Copy>(
+    x: Operand,
+    to: *mut u8,
+    n: usize,
+    fine: impl Fn(A) -> bool + Copy,
+    slow: impl Fn(A) -> A + Copy,
+) {
+    // SAFETY: as above.
+    let (x, to) = unsafe { (x.slice::<A>(n), from_raw_parts_mut(to.cast::<MaybeUninit<A>>(), n)) };
+    if !x.iter().fold(true, |all, &x| all & fine(x)) {
+        for (to, &x) in to.iter_mut().zip(x).filter(|(_, x)| !fine(**x)) {
+            to.write(slow(x));
+        }
+    }
+}
+
+/// Writes `slow(a[i], b[i])` again where `fine` is false.
+///
+/// # Safety
+/// As for [`zip`].
+#[inline(always)]
+pub unsafe fn repair_pairs<A: Copy>(
+    a: Operand,
+    b: Operand,
+    to: *mut u8,
+    n: usize,
+    fine: impl Fn(A, A) -> bool + Copy,
+    slow: impl Fn(A, A) -> A + Copy,
+) {
+    for start in (0..n).step_by(BLOCK) {
+        let len = BLOCK.min(n - start);
+        // SAFETY: as above.
+        let (a, b, to) = unsafe {
+            let to = from_raw_parts_mut(to.cast::<MaybeUninit<A>>().add(start), len);
+            (from_raw_parts(a.at::<A>(start), len), from_raw_parts(b.at::<A>(start), len), to)
+        };
+        if !a.iter().zip(b).fold(true, |all, (&a, &b)| all & fine(a, b)) {
+            for ((to, &a), &b) in to.iter_mut().zip(a).zip(b).filter(|((_, a), b)| !fine(**a, **b)) {
+                to.write(slow(a, b));
+            }
+        }
     }
 }
 
@@ -74,20 +153,31 @@ fn map_slices<A: Copy, R>(x: &[A], to: &mut [MaybeUninit<R>], f: impl Fn(A) -> R
 /// # Safety
 /// `a` and `b` have `n` elements or are blocks, `to` has room for `n` elsewhere.
 #[inline(always)]
-pub unsafe fn zip<A: Copy, B: Copy, R>(a: Operand, b: Operand, to: *mut u8, n: usize, f: impl Fn(A, B) -> R) {
+pub unsafe fn zip<A: Copy, B: Copy, R>(
+    a: Operand,
+    b: Operand,
+    to: *mut u8,
+    n: usize,
+    f: impl Fn(A, B) -> R + Copy,
+) {
     let step = if a.spread || b.spread { BLOCK } else { n.max(1) };
     for start in (0..n).step_by(step) {
         let len = step.min(n - start);
         // SAFETY: as above.
         unsafe {
             let to = from_raw_parts_mut(to.cast::<MaybeUninit<R>>().add(start), len);
-            zip_slices(from_raw_parts(a.at(start), len), from_raw_parts(b.at(start), len), to, &f);
+            zip_slices(from_raw_parts(a.at(start), len), from_raw_parts(b.at(start), len), to, f);
         }
     }
 }
 
 #[inline(always)]
-fn zip_slices<A: Copy, B: Copy, R>(a: &[A], b: &[B], to: &mut [MaybeUninit<R>], f: impl Fn(A, B) -> R) {
+fn zip_slices<A: Copy, B: Copy, R>(
+    a: &[A],
+    b: &[B],
+    to: &mut [MaybeUninit<R>],
+    f: impl Fn(A, B) -> R + Copy,
+) {
     for ((to, &a), &b) in to.iter_mut().zip(a).zip(b) {
         to.write(f(a, b));
     }

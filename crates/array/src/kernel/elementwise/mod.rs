@@ -8,11 +8,14 @@
 mod binary;
 mod cast;
 mod complex;
+pub(super) mod functions;
 mod integer;
-mod loops;
+pub(super) mod loops;
 mod real;
 mod tile;
 mod unary;
+
+use std::cell::Cell;
 
 use crate::dtype::{DType, Element};
 use crate::error::{Error, Result, show_shape};
@@ -118,6 +121,16 @@ enum Source<'a> {
     Computed,
 }
 
+thread_local! {
+    /// The registers of this thread's last walk: fresh memory of the system's costs more than a walk over a block.
+    static SCRATCH: Cell<Option<TensorMut>> = const { Cell::new(None) };
+}
+
+fn take_scratch(bytes: usize) -> Result<TensorMut> {
+    let kept = SCRATCH.take().filter(|scratch| scratch.len() >= bytes);
+    kept.map_or_else(|| TensorMut::uninit(DType::U8, &[bytes]), Ok)
+}
+
 /// One program over one region.
 struct Walk<'a> {
     program: &'a Program,
@@ -181,7 +194,7 @@ impl<'a> Walk<'a> {
         let tiles = Tiles::new(&axes);
         let layouts: Vec<Layout> = (0..strides.len()).map(|operand| tiles.layout(&axes, operand)).collect();
         let (registers, bytes) = assign_registers(program, &sources, &layouts, tiles.capacity());
-        let scratch = TensorMut::uninit(DType::U8, &[bytes])?;
+        let scratch = take_scratch(bytes)?;
         Ok(Walk { program, target, axes, tiles, sources, layouts, registers, scratch })
     }
 
@@ -200,7 +213,7 @@ impl<'a> Walk<'a> {
             }
         }
         let tiles = self.tiles.clone();
-        tiles.for_each(&self.axes, |offsets, lens| {
+        let done = tiles.for_each(&self.axes, |offsets, lens| {
             let n: usize = lens.iter().product();
             // SAFETY: offsets of a tile are within the target.
             let out = unsafe {
@@ -233,7 +246,9 @@ impl<'a> Walk<'a> {
                 self.write(result, out, lens);
             }
             Ok(())
-        })
+        });
+        SCRATCH.set(Some(self.scratch));
+        done
     }
 
     fn operands(&self, number: usize) -> Vec<usize> {

@@ -4,12 +4,14 @@
 pub trait Real: Copy + PartialEq + PartialOrd {
     /// Toward minus infinity, with the standard's special cases: infinities by finite numbers stay infinite.
     fn floor_divide(self, by: Self) -> Self;
+    /// The same for finite numbers whose quotient has a fraction left.
+    fn quick_floor_divide(self, by: Self) -> Self;
     /// With the sign of the divisor, as Python has it.
     fn remainder(self, by: Self) -> Self;
+    /// The same for finite numbers whose quotient has a fraction left.
+    fn quick_remainder(self, by: Self) -> Self;
     /// The next number on the way to another.
     fn next_after(self, to: Self) -> Self;
-    /// `ln(e^a + e^b)`, without overflow.
-    fn log_add_exp(self, other: Self) -> Self;
     /// NaN if one is.
     fn maximum(self, other: Self) -> Self;
     /// NaN if one is.
@@ -61,6 +63,23 @@ macro_rules! real {
                 }
             }
             #[inline(always)]
+            fn quick_floor_divide(self, by: $type) -> $type {
+                let quotient = self / by;
+                let whole = quotient.floor();
+                // The quotient may have been rounded up to the next whole number: the fused rest is exact.
+                let rest = (-whole).mul_add(by, self);
+                let over = (rest != 0.0) & ((rest < 0.0) != (by < 0.0));
+                let whole = if over { whole - 1.0 } else { whole };
+                if whole == 0.0 { (0.0 as $type).copysign(quotient) } else { whole }
+            }
+            #[inline(always)]
+            fn quick_remainder(self, by: $type) -> $type {
+                let rest = (-(self / by).floor()).mul_add(by, self);
+                let over = (rest != 0.0) & ((rest < 0.0) != (by < 0.0));
+                let rest = if over { rest + by } else { rest };
+                if rest == 0.0 { (0.0 as $type).copysign(by) } else { rest }
+            }
+            #[inline(always)]
             fn next_after(self, to: $type) -> $type {
                 if self.is_nan() || to.is_nan() {
                     return self + to;
@@ -73,20 +92,6 @@ macro_rules! real {
                 }
                 let bits = self.to_bits();
                 $type::from_bits(if (to > self) == (self > 0.0) { bits + 1 } else { bits - 1 })
-            }
-            #[inline(always)]
-            fn log_add_exp(self, other: $type) -> $type {
-                if self == other {
-                    return self + std::$type::consts::LN_2;
-                }
-                let distance = self - other;
-                if distance > 0.0 {
-                    self + (-distance).exp().ln_1p()
-                } else if distance <= 0.0 {
-                    other + distance.exp().ln_1p()
-                } else {
-                    distance
-                }
             }
             #[inline(always)]
             fn maximum(self, other: $type) -> $type {

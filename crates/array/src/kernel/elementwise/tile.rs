@@ -1,6 +1,7 @@
 //! How a walk is cut into tiles, and how elements get into a tile's order and out of it.
 
 use crate::error::Result;
+use crate::kernel::vectors::vectorized;
 use crate::tensor::Axis;
 
 /// Elements of a tile, at most: registers of eight bytes an element, two operands and a result, then fit the first
@@ -223,19 +224,25 @@ pub unsafe fn scatter_one<T: Copy>(value: T, to: *mut T, strides: &[isize], lens
     });
 }
 
-/// Writes the indices `first + Σ i·stride` of a tile in order.
-///
-/// # Safety
-/// `to` has room for all.
-pub unsafe fn count(first: i64, strides: &[isize], lens: &[usize], to: *mut i64) {
+vectorized! {
+    /// Writes the indices `first + Σ i·stride` of a tile in order.
+    ///
+    /// # Safety
+    /// `to` has room for all.
+    pub unsafe fn count(first: i64, strides: &[isize], lens: &[usize], to: *mut i64) -> () = count_any;
+}
+
+#[inline(always)]
+unsafe fn count_any(first: i64, strides: &[isize], lens: &[usize], to: *mut i64) {
     let inner = lens.len() - 1;
     let mut to = to;
     // SAFETY: as above.
     rows(strides, lens, |offset| unsafe {
         let row = std::slice::from_raw_parts_mut(to, lens[inner]);
-        let start = first + offset as i64;
-        for (i, value) in row.iter_mut().enumerate() {
-            *value = start + i as i64 * strides[inner] as i64;
+        let mut value = first + offset as i64;
+        for to in row {
+            *to = value;
+            value = value.wrapping_add(strides[inner] as i64);
         }
         to = to.add(lens[inner]);
     });

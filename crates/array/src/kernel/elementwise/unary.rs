@@ -11,8 +11,9 @@ use crate::program::UnaryOp;
 use crate::kernel::vectors::vectorized;
 
 use super::complex;
+use super::functions;
 use super::integer::Integer;
-use super::loops::{BLOCK, Half, Operand, map};
+use super::loops::{BLOCK, Half, Operand, map, map_long, repair};
 use super::real;
 
 /// `to[i] = op(x[i])` for an operand of `dtype`.
@@ -28,8 +29,8 @@ pub unsafe fn run(op: UnaryOp, dtype: DType, x: Operand, to: *mut u8, n: usize) 
         match dtype {
             DType::F16 => return halves::<f16>(op, dtype, x, to, n),
             DType::BF16 => return halves::<bf16>(op, dtype, x, to, n),
-            DType::F32 => quick_f32(op, x, to, n) || slow_f32(op, x, to, n),
-            DType::F64 => quick_f64(op, x, to, n) || slow_f64(op, x, to, n),
+            DType::F32 => quick_f32(op, x, to, n) || functions_f32(op, x, to, n),
+            DType::F64 => quick_f64(op, x, to, n) || functions_f64(op, x, to, n),
             DType::C64 => complex_f32(op, x, to, n),
             DType::C128 => complex_f64(op, x, to, n),
             other => integers(op, other, x, to, n),
@@ -127,7 +128,7 @@ unsafe fn signs<T: Integer>(op: UnaryOp, x: Operand, to: *mut u8, n: usize) -> b
 }
 
 macro_rules! floats {
-    ($($type:ident $quick:ident $quick_any:ident $slow:ident;)*) => {
+    ($($type:ident $quick:ident $quick_any:ident $functions:ident $functions_any:ident, turns $turns:literal, squares $squares:literal;)*) => {
         $(
             vectorized! {
                 unsafe fn $quick(op: UnaryOp, x: Operand, to: *mut u8, n: usize) -> bool = $quick_any;
@@ -161,32 +162,56 @@ macro_rules! floats {
                 true
             }
 
-            /// What a function is called for.
-            unsafe fn $slow(op: UnaryOp, x: Operand, to: *mut u8, n: usize) -> bool {
+            vectorized! {
+                unsafe fn $functions(op: UnaryOp, x: Operand, to: *mut u8, n: usize) -> bool = $functions_any;
+            }
+
+            /// What is made of polynomials.
+            #[inline(always)]
+            unsafe fn $functions_any(op: UnaryOp, x: Operand, to: *mut u8, n: usize) -> bool {
                 use UnaryOp::*;
+                // Beyond it, a quarter turn has too few digits to be taken away.
+                let turns = |x: $type| x.abs() <= $turns;
+                // Beyond it, a square overflows.
+                let squares = |x: $type| x.abs() <= $squares;
                 // SAFETY: as for `run`.
                 unsafe {
                     match op {
-                        Acos => map(x, to, n, $type::acos),
-                        Acosh => map(x, to, n, $type::acosh),
-                        Asin => map(x, to, n, $type::asin),
-                        Asinh => map(x, to, n, $type::asinh),
-                        Atan => map(x, to, n, $type::atan),
-                        Atanh => map(x, to, n, $type::atanh),
-                        Cos => map(x, to, n, $type::cos),
-                        Cosh => map(x, to, n, $type::cosh),
-                        Exp => map(x, to, n, $type::exp),
-                        Expm1 => map(x, to, n, $type::exp_m1),
-                        Log => map(x, to, n, $type::ln),
-                        Log1p => map(x, to, n, $type::ln_1p),
-                        Log2 => map(x, to, n, $type::log2),
-                        Log10 => map(x, to, n, $type::log10),
-                        Sin => map(x, to, n, $type::sin),
-                        Sinh => map(x, to, n, $type::sinh),
-                        Tan => map(x, to, n, $type::tan),
-                        Tanh => map(x, to, n, $type::tanh),
+                        Acos => map_long!(x, to, n, $type, functions::acos::<$type>),
+                        Acosh => {
+ map_long!(x, to, n, $type, functions::acosh::<$type>);
+ repair(x, to, n, squares, $type::acosh);
+ }
+                        Asin => map_long!(x, to, n, $type, functions::asin::<$type>),
+                        Asinh => {
+ map_long!(x, to, n, $type, functions::asinh::<$type>);
+ repair(x, to, n, squares, $type::asinh);
+ }
+                        Atan => map_long!(x, to, n, $type, functions::atan::<$type>),
+                        Atanh => map_long!(x, to, n, $type, functions::atanh::<$type>),
+                        Cos => {
+ map_long!(x, to, n, $type, functions::cos::<$type>);
+ repair(x, to, n, turns, $type::cos);
+ }
+                        Cosh => map_long!(x, to, n, $type, functions::cosh::<$type>),
+                        Exp => map_long!(x, to, n, $type, functions::exp::<$type>),
+                        Expm1 => map_long!(x, to, n, $type, functions::expm1::<$type>),
+                        Log => map_long!(x, to, n, $type, functions::log::<$type>),
+                        Log1p => map_long!(x, to, n, $type, functions::log1p::<$type>),
+                        Log2 => map_long!(x, to, n, $type, functions::log2::<$type>),
+                        Log10 => map_long!(x, to, n, $type, functions::log10::<$type>),
+                        Sin => {
+ map_long!(x, to, n, $type, functions::sin::<$type>);
+ repair(x, to, n, turns, $type::sin);
+ }
+                        Sinh => map_long!(x, to, n, $type, functions::sinh::<$type>),
+                        Tan => {
+ map_long!(x, to, n, $type, functions::tan::<$type>);
+ repair(x, to, n, turns, $type::tan);
+ }
+                        Tanh => map_long!(x, to, n, $type, functions::tanh::<$type>),
                         Cbrt => map(x, to, n, $type::cbrt),
-                        Exp2 => map(x, to, n, $type::exp2),
+                        Exp2 => map_long!(x, to, n, $type, functions::exp2::<$type>),
                         _ => return false,
                     }
                 }
@@ -197,8 +222,8 @@ macro_rules! floats {
 }
 
 floats! {
-    f32 quick_f32 quick_f32_any slow_f32;
-    f64 quick_f64 quick_f64_any slow_f64;
+    f32 quick_f32 quick_f32_any functions_f32 functions_f32_any, turns 1e5, squares 1e18;
+    f64 quick_f64 quick_f64_any functions_f64 functions_f64_any, turns 1e9, squares 1e150;
 }
 
 macro_rules! complexes {

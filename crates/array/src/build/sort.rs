@@ -1,1 +1,0 @@
-//! Sorts, selections, searches in sorted values, quantiles.

@@ -1,1 +1,0 @@
-//! Sorts and searches along the last axis.

@@ -1,0 +1,1161 @@
+"""The names that users of NumPy type by habit, with NumPy's order of arguments.
+
+Functions of the standard that NumPy has under the same name and with the same arguments are the standard's own
+(`swath.array_api`).
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Sequence
+from math import nan  # noqa: F401  (for the examples)
+from typing import Any, Literal
+
+from swath import _swath
+from swath import array_api as xp
+from swath._swath import Array, DType
+
+__all__ = [
+    "all",
+    "allclose",
+    "amax",
+    "amin",
+    "angle",
+    "any",
+    "arange",
+    "argmax",
+    "argmin",
+    "argsort",
+    "argwhere",
+    "around",
+    "array",
+    "array_equal",
+    "array_split",
+    "asarray",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
+    "average",
+    "broadcast_to",
+    "cbrt",
+    "clip",
+    "column_stack",
+    "compress",
+    "concat",
+    "concatenate",
+    "count_nonzero",
+    "cross",
+    "cumprod",
+    "cumsum",
+    "deg2rad",
+    "degrees",
+    "diag",
+    "diagonal",
+    "diff",
+    "dot",
+    "dstack",
+    "einsum",
+    "empty",
+    "empty_like",
+    "exp2",
+    "expand_dims",
+    "eye",
+    "flatnonzero",
+    "flip",
+    "fliplr",
+    "flipud",
+    "fmax",
+    "fmin",
+    "fmod",
+    "from_array",
+    "fromfunction",
+    "full",
+    "full_like",
+    "heaviside",
+    "hstack",
+    "identity",
+    "indices",
+    "inner",
+    "interp",
+    "isclose",
+    "isin",
+    "kron",
+    "ldexp",
+    "linspace",
+    "logspace",
+    "logsumexp",
+    "max",
+    "mean",
+    "meshgrid",
+    "min",
+    "moveaxis",
+    "nan_to_num",
+    "nanargmax",
+    "nanargmin",
+    "nanmax",
+    "nanmean",
+    "nanmin",
+    "nanprod",
+    "nanstd",
+    "nansum",
+    "nanvar",
+    "nonzero",
+    "ones",
+    "ones_like",
+    "outer",
+    "pad",
+    "permute_dims",
+    "prod",
+    "ptp",
+    "rad2deg",
+    "radians",
+    "ravel",
+    "repeat",
+    "reshape",
+    "roll",
+    "rot90",
+    "round",
+    "searchsorted",
+    "select",
+    "sort",
+    "split",
+    "squeeze",
+    "stack",
+    "std",
+    "sum",
+    "swapaxes",
+    "take",
+    "take_along_axis",
+    "tensordot",
+    "tile",
+    "trace",
+    "transpose",
+    "tri",
+    "tril",
+    "triu",
+    "unique",
+    "var",
+    "vdot",
+    "vecdot",
+    "vstack",
+    "where",
+    "zeros",
+    "zeros_like",
+]
+
+Axes = int | tuple[int, ...] | None
+Chunks = int | tuple[int | tuple[int, ...] | None, ...] | Literal["auto"] | None
+
+
+# Creation
+
+
+def array(object: Any, dtype: DType | None = None, *, copy: bool = True, chunks: Chunks = None) -> Array:
+    """A new array of numbers, sequences or arrays.
+
+    >>> array([1, 2, 3])
+    swath.Array([1, 2, 3], dtype=int64)
+    """
+    made = _swath.asarray(object, dtype, True if copy else None)
+    return made if chunks is None else made.rechunk(chunks)
+
+
+def asarray(
+    a: Any, dtype: DType | None = None, *, copy: bool | None = None, device: Any = None, chunks: Chunks = None
+) -> Array:
+    """An array of numbers, sequences or arrays, which shares memory where it can.
+
+    >>> asarray([1.0, 2.0]).dtype
+    swath.float64
+    """
+    made = xp.asarray(a, dtype=dtype, copy=copy, device=device)
+    return made if chunks is None else made.rechunk(chunks)
+
+
+def from_array(x: Any, chunks: Chunks = "auto") -> Array:
+    """An array of another package's, in chunks; Dask's name.
+
+    >>> from_array([[1, 2], [3, 4]], chunks=(1, 2)).numblocks
+    (2, 1)
+    """
+    return asarray(x, chunks=chunks)
+
+
+def zeros(shape: Any, dtype: DType | None = None, *, chunks: Chunks = None) -> Array:
+    """Zeros.
+
+    >>> zeros((2, 2), chunks=1).numblocks
+    (2, 2)
+    """
+    return _swath.full(shape, 0, _swath.float64 if dtype is None else dtype, chunks)
+
+
+def ones(shape: Any, dtype: DType | None = None, *, chunks: Chunks = None) -> Array:
+    """Ones.
+
+    >>> ones(2).tolist()
+    [1.0, 1.0]
+    """
+    return _swath.full(shape, 1, _swath.float64 if dtype is None else dtype, chunks)
+
+
+def empty(shape: Any, dtype: DType | None = None, *, chunks: Chunks = None) -> Array:
+    """An array whose values do not matter: zeros.
+
+    >>> empty(2).shape
+    (2,)
+    """
+    return zeros(shape, dtype, chunks=chunks)
+
+
+def full(shape: Any, fill_value: Any, dtype: DType | None = None, *, chunks: Chunks = None) -> Array:
+    """One value everywhere.
+
+    >>> full(3, 7).tolist()
+    [7, 7, 7]
+    """
+    return _swath.full(shape, fill_value, dtype, chunks)
+
+
+def zeros_like(a: Any, dtype: DType | None = None) -> Array:
+    """Zeros in the shape and data type of another array.
+
+    >>> zeros_like([1, 2]).tolist()
+    [0, 0]
+    """
+    return xp.zeros_like(_swath.asarray(a), dtype=dtype)
+
+
+def ones_like(a: Any, dtype: DType | None = None) -> Array:
+    """Ones in the shape and data type of another array.
+
+    >>> ones_like([1, 2]).tolist()
+    [1, 1]
+    """
+    return xp.ones_like(_swath.asarray(a), dtype=dtype)
+
+
+def empty_like(a: Any, dtype: DType | None = None) -> Array:
+    """An array of the shape and data type of another, whose values do not matter.
+
+    >>> empty_like([1, 2]).shape
+    (2,)
+    """
+    return xp.zeros_like(_swath.asarray(a), dtype=dtype)
+
+
+def full_like(a: Any, fill_value: Any, dtype: DType | None = None) -> Array:
+    """One value everywhere, in the shape and data type of another array.
+
+    >>> full_like([1, 2], 5).tolist()
+    [5, 5]
+    """
+    return xp.full_like(_swath.asarray(a), fill_value, dtype=dtype)
+
+
+def arange(
+    start: int | float,
+    stop: int | float | None = None,
+    step: int | float = 1,
+    dtype: DType | None = None,
+    *,
+    chunks: Chunks = None,
+) -> Array:
+    """Values from `start` on (0 if `stop` is left out), `step` apart, before `stop`.
+
+    >>> arange(3).tolist()
+    [0, 1, 2]
+    """
+    return _swath.arange(start, stop, step, dtype, chunks)
+
+
+def linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    dtype: DType | None = None,
+    *,
+    chunks: Chunks = None,
+) -> Array:
+    """Values at equal distances from `start` to `stop`.
+
+    >>> linspace(0, 1, 3).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    return _swath.linspace(start, stop, num, dtype, endpoint, chunks)
+
+
+def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10.0) -> Array:
+    """Powers of `base` with exponents at equal distances.
+
+    >>> logspace(0, 2, 3).tolist()
+    [1.0, 10.0, 100.0]
+    """
+    return base ** linspace(start, stop, num, endpoint)
+
+
+def eye(
+    N: int, M: int | None = None, k: int = 0, dtype: DType | None = None, *, chunks: Chunks = None
+) -> Array:
+    """Ones on diagonal `k`, zeros elsewhere.
+
+    >>> eye(2).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    return _swath.eye(N, M, k, dtype, chunks)
+
+
+def identity(n: int, dtype: DType | None = None) -> Array:
+    """Ones on the main diagonal, zeros elsewhere.
+
+    >>> identity(1).tolist()
+    [[1.0]]
+    """
+    return _swath.eye(n, None, 0, dtype)
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: DType | None = None) -> Array:
+    """Ones at and below diagonal `k`, zeros above.
+
+    >>> tri(2).tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
+    """
+    return _swath.tril(ones((N, N if M is None else M), dtype), k)
+
+
+def tril(m: Any, k: int = 0) -> Array:
+    """Matrices with zeros above diagonal `k`.
+
+    >>> tril([[1, 2], [3, 4]]).tolist()
+    [[1, 0], [3, 4]]
+    """
+    return _swath.tril(m, k)
+
+
+def triu(m: Any, k: int = 0) -> Array:
+    """Matrices with zeros below diagonal `k`.
+
+    >>> triu([[1, 2], [3, 4]]).tolist()
+    [[1, 2], [0, 4]]
+    """
+    return _swath.triu(m, k)
+
+
+def diag(v: Any, k: int = 0) -> Array:
+    """The diagonal of a matrix, or the matrix with a diagonal.
+
+    >>> diag([1, 2]).tolist()
+    [[1, 0], [0, 2]]
+    """
+    v = _swath.asarray(v)
+    if v.ndim == 2:
+        return _swath.diagonal(v, k)
+    if v.ndim != 1:
+        raise ValueError(f"diag takes a vector or a matrix, not shape {v.shape}")
+    size = v.shape[0] + abs(k)
+    columns = xp.arange(size)
+    rows = xp.expand_dims(columns, axis=1)
+    placed = _swath.pad(v, [(builtins.max(k, 0), builtins.max(-k, 0))], "constant", 0)
+    return xp.where(columns == rows + k, placed, xp.asarray(0, dtype=v.dtype))
+
+
+def fromfunction(function: Callable[..., Any], shape: Sequence[int], *, dtype: DType = _swath.float64) -> Array:
+    """The values of a function of the indices, which it gets as arrays.
+
+    >>> fromfunction(lambda i, j: i + j, (2, 2)).tolist()
+    [[0.0, 1.0], [1.0, 2.0]]
+    """
+    return function(*indices(shape, dtype))
+
+
+def indices(dimensions: Sequence[int], dtype: DType = _swath.int64) -> list[Array]:
+    """The index of each element along each axis.
+
+    >>> [i.tolist() for i in indices((1, 2))]
+    [[[0, 0]], [[0, 1]]]
+    """
+    return xp.meshgrid(*(xp.arange(length, dtype=dtype) for length in dimensions), indexing="ij")
+
+
+# Reductions
+
+
+def _reduction(name: str, doc: str, example: str) -> Callable[..., Array]:
+    def reduction(a: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+        return _swath.reduction(name, a, axis, keepdims)
+
+    return _named(reduction, name, doc, example)
+
+
+def _named(function: Callable[..., Any], name: str, doc: str, example: str) -> Callable[..., Any]:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{doc}\n\n    >>> {example}\n    "
+    return function
+
+
+def _total(name: str, doc: str, example: str) -> Callable[..., Array]:
+    def total(a: Any, axis: Axes = None, dtype: DType | None = None, *, keepdims: bool = False) -> Array:
+        return _swath.reduction(name, a, axis, keepdims, dtype)
+
+    return _named(total, name, doc, example)
+
+
+def _spread(name: str, doc: str, example: str) -> Callable[..., Array]:
+    def spread(
+        a: Any, axis: Axes = None, *, ddof: float = 0.0, correction: float | None = None, keepdims: bool = False
+    ) -> Array:
+        return _swath.reduction(name, a, axis, keepdims, None, ddof if correction is None else correction)
+
+    return _named(spread, name, doc, example)
+
+
+def _extreme_index(name: str, doc: str, example: str) -> Callable[..., Array]:
+    def extreme_index(a: Any, axis: int | None = None, *, keepdims: bool = False) -> Array:
+        return _swath.arg_reduction(name, a, axis, keepdims)
+
+    return _named(extreme_index, name, doc, example)
+
+
+sum = _total("sum", "The sums.", "int(sum([1, 2]))\n    3")
+prod = _total("prod", "The products.", "int(prod([2, 3]))\n    6")
+min = amin = _reduction("min", "The least values; NaN where there is one.", "int(min([2, 1]))\n    1")
+max = amax = _reduction("max", "The greatest values; NaN where there is one.", "int(max([2, 1]))\n    2")
+all = _reduction("all", "Whether all values are true.", "bool(all([True, False]))\n    False")
+any = _reduction("any", "Whether one of the values is true.", "bool(any([True, False]))\n    True")
+ptp = _reduction("ptp", "The greatest values less the least.", "int(ptp([1, 5]))\n    4")
+mean = _reduction("mean", "The means.", "float(mean([1, 2]))\n    1.5")
+count_nonzero = _reduction("count_nonzero", "How many values are not 0.", "int(count_nonzero([0, 3]))\n    1")
+logsumexp = _reduction(
+    "logsumexp", "Logarithms of sums of powers of e, without overflow.", "float(logsumexp([0.0]))\n    0.0"
+)
+var = _spread("var", "The variances; `ddof` is what the standard calls `correction`.", "float(var([1, 3]))\n    1.0")
+std = _spread("std", "The standard deviations.", "float(std([1, 3]))\n    1.0")
+nansum = _total("nansum", "The sums without NaN.", "float(nansum([1.0, nan]))\n    1.0")
+nanprod = _total("nanprod", "The products without NaN.", "float(nanprod([2.0, nan]))\n    2.0")
+nanmin = _reduction("nanmin", "The least values but NaN.", "float(nanmin([2.0, nan]))\n    2.0")
+nanmax = _reduction("nanmax", "The greatest values but NaN.", "float(nanmax([2.0, nan]))\n    2.0")
+nanmean = _reduction("nanmean", "The means without NaN.", "float(nanmean([2.0, nan]))\n    2.0")
+nanvar = _spread("nanvar", "The variances without NaN.", "float(nanvar([2.0, nan]))\n    0.0")
+nanstd = _spread("nanstd", "The standard deviations without NaN.", "float(nanstd([2.0, nan]))\n    0.0")
+argmin = _extreme_index("argmin", "The index of the first least value.", "int(argmin([2, 1]))\n    1")
+argmax = _extreme_index("argmax", "The index of the first greatest value.", "int(argmax([2, 1]))\n    0")
+nanargmin = _extreme_index("nanargmin", "The index of the first least value but NaN.", "int(nanargmin([nan, 1.0]))\n    1")
+nanargmax = _extreme_index(
+    "nanargmax", "The index of the first greatest value but NaN.", "int(nanargmax([nan, 1.0]))\n    1"
+)
+
+
+def average(a: Any, axis: Axes = None, weights: Any = None, *, keepdims: bool = False) -> Array:
+    """The means, weighted if weights are given.
+
+    >>> float(average([1.0, 3.0], weights=[3, 1]))
+    1.5
+    """
+    return _swath.average(a, axis, weights, keepdims)
+
+
+def cumsum(a: Any, axis: int | None = None, dtype: DType | None = None) -> Array:
+    """The sums of all values up to each; of the array as a vector without `axis`.
+
+    >>> cumsum([1, 2, 3]).tolist()
+    [1, 3, 6]
+    """
+    a = _swath.asarray(a)
+    return _swath.cumulative("cumulative_sum", a if axis is not None else ravel(a), axis or 0, dtype)
+
+
+def cumprod(a: Any, axis: int | None = None, dtype: DType | None = None) -> Array:
+    """The products of all values up to each; of the array as a vector without `axis`.
+
+    >>> cumprod([1, 2, 3]).tolist()
+    [1, 2, 6]
+    """
+    a = _swath.asarray(a)
+    return _swath.cumulative("cumulative_prod", a if axis is not None else ravel(a), axis or 0, dtype)
+
+
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Array:
+    """The differences of neighbours, taken `n` times.
+
+    >>> diff([1, 4, 9]).tolist()
+    [3, 5]
+    """
+    return _swath.diff(a, axis, n, prepend, append)
+
+
+# Functions of elements that the standard does not have
+
+
+def angle(z: Any) -> Array:
+    """The angles of complex numbers, in radians.
+
+    >>> float(angle(1j)) > 1.57
+    True
+    """
+    return _swath.unary("angle", z)
+
+
+def cbrt(x: Any) -> Array:
+    """Cube roots.
+
+    >>> float(cbrt(8.0))
+    2.0
+    """
+    return _swath.unary("cbrt", x)
+
+
+def exp2(x: Any) -> Array:
+    """Powers of 2.
+
+    >>> float(exp2(3.0))
+    8.0
+    """
+    return _swath.unary("exp2", x)
+
+
+def fmax(x1: Any, x2: Any) -> Array:
+    """The greater of two values; the other where one is NaN.
+
+    >>> float(fmax(nan, 1.0))
+    1.0
+    """
+    return _swath.binary("fmax", x1, x2)
+
+
+def fmin(x1: Any, x2: Any) -> Array:
+    """The less of two values; the other where one is NaN.
+
+    >>> float(fmin(nan, 1.0))
+    1.0
+    """
+    return _swath.binary("fmin", x1, x2)
+
+
+def fmod(x1: Any, x2: Any) -> Array:
+    """Remainders with the sign of the dividend.
+
+    >>> int(fmod(-7, 3))
+    -1
+    """
+    return _swath.binary("fmod", x1, x2)
+
+
+def ldexp(x1: Any, x2: Any) -> Array:
+    """``x1 * 2**x2``.
+
+    >>> float(ldexp(3.0, 2))
+    12.0
+    """
+    return _swath.ldexp(x1, x2)
+
+
+def heaviside(x1: Any, x2: Any) -> Array:
+    """0 below 0, 1 above, `x2` at 0.
+
+    >>> heaviside([-1.0, 0.0, 1.0], 0.5).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    return _swath.heaviside(x1, x2)
+
+
+def deg2rad(x: Any) -> Array:
+    """Degrees in radians.
+
+    >>> float(deg2rad(0.0))
+    0.0
+    """
+    return _swath.asarray(x) * (xp.pi / 180)
+
+
+def rad2deg(x: Any) -> Array:
+    """Radians in degrees.
+
+    >>> float(rad2deg(0.0))
+    0.0
+    """
+    return _swath.asarray(x) * (180 / xp.pi)
+
+
+radians, degrees = deg2rad, rad2deg
+
+
+def clip(a: Any, min: Any = None, max: Any = None) -> Array:
+    """Values held between bounds.
+
+    >>> clip([1, 5, 9], 2, 6).tolist()
+    [2, 5, 6]
+    """
+    return _swath.clip(a, min, max)
+
+
+def round(a: Any, decimals: int = 0) -> Array:
+    """The nearest values with so many decimals, halves to even ones.
+
+    >>> round([0.5, 1.5]).tolist()
+    [0.0, 2.0]
+    """
+    a = _swath.asarray(a)
+    if decimals == 0:
+        return _swath.unary("round", a)
+    if decimals > 0:
+        return a if a.dtype.kind in "iub" else _swath.unary("round", a * 10.0**decimals) / 10.0**decimals
+    scale = 10**-decimals
+    return (_swath.unary("round", a / scale) * scale).astype(a.dtype)
+
+
+around = round
+
+
+def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Array:
+    """Where values differ by no more than ``atol + rtol * abs(b)``.
+
+    >>> isclose([1.0, 2.0], [1.0, 3.0]).tolist()
+    [True, False]
+    """
+    return _swath.isclose(a, b, rtol, atol, equal_nan)
+
+
+def allclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether all values differ by no more than ``atol + rtol * abs(b)``; computed at once.
+
+    >>> allclose([1.0], [1.0])
+    True
+    """
+    return bool(_swath.reduction("all", isclose(a, b, rtol, atol, equal_nan)))
+
+
+def array_equal(a1: Any, a2: Any) -> bool:
+    """Whether two arrays have the same shape and values; computed at once.
+
+    >>> array_equal([1, 2], [1, 2])
+    True
+    """
+    a1, a2 = _swath.asarray(a1), _swath.asarray(a2)
+    return a1.shape == a2.shape and bool(_swath.reduction("all", a1 == a2))
+
+
+def nan_to_num(
+    x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Array:
+    """NaN and infinities exchanged for numbers.
+
+    >>> nan_to_num([1.0, float("nan")]).tolist()
+    [1.0, 0.0]
+    """
+    return _swath.nan_to_num(x, nan, posinf, neginf)
+
+
+def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
+    """Values of `x` where the condition is true, of `y` elsewhere; with the condition alone, its `nonzero`.
+
+    >>> where([True, False], 1, 2).tolist()
+    [1, 2]
+    """
+    if x is None and y is None:
+        return nonzero(condition)
+    return _swath.where(condition, x, y)
+
+
+def interp(x: Any, xp_: Any, fp: Any) -> Array:
+    """Linear interpolation between points with ascending abscissas; constant beyond them.
+
+    >>> interp([0.5, 3.0], [0.0, 1.0], [0.0, 10.0]).tolist()
+    [5.0, 10.0]
+    """
+    x, points, values = (_swath.astype(_swath.asarray(one), _swath.float64) for one in (x, xp_, fp))
+    right = _swath.clip(_swath.searchsorted(points, x, "right"), 1, points.shape[0] - 1)
+    x0, x1 = _swath.take(points, right - 1), _swath.take(points, right)
+    y0, y1 = _swath.take(values, right - 1), _swath.take(values, right)
+    share = _swath.clip((x - x0) / (x1 - x0), 0.0, 1.0)
+    return y0 + (y1 - y0) * share
+
+
+# Shapes
+
+
+def reshape(a: Any, shape: Any) -> Array:
+    """The elements in row-major order in another shape.
+
+    >>> reshape([1, 2, 3, 4], (2, 2)).tolist()
+    [[1, 2], [3, 4]]
+    """
+    return _swath.reshape(a, shape)
+
+
+def ravel(a: Any) -> Array:
+    """The elements in row-major order as a vector.
+
+    >>> ravel([[1, 2], [3, 4]]).tolist()
+    [1, 2, 3, 4]
+    """
+    return _swath.reshape(a, -1)
+
+
+def transpose(a: Any, axes: Sequence[int] | None = None) -> Array:
+    """An array with its axes in another order; reversed without `axes`.
+
+    >>> transpose([[1, 2], [3, 4]]).tolist()
+    [[1, 3], [2, 4]]
+    """
+    return _swath.transpose(a, axes)
+
+
+permute_dims = transpose
+
+
+def moveaxis(a: Any, source: Axes, destination: Axes) -> Array:
+    """An array with axes moved to other places.
+
+    >>> moveaxis(zeros((1, 2, 3)), 0, -1).shape
+    (2, 3, 1)
+    """
+    return _swath.moveaxis(a, source, destination)
+
+
+def swapaxes(a: Any, axis1: int, axis2: int) -> Array:
+    """An array with two axes exchanged.
+
+    >>> swapaxes(zeros((1, 2, 3)), 0, 2).shape
+    (3, 2, 1)
+    """
+    return _swath.swapaxes(a, axis1, axis2)
+
+
+def expand_dims(a: Any, axis: Any) -> Array:
+    """An array with axes of one element more.
+
+    >>> expand_dims([1, 2], 0).shape
+    (1, 2)
+    """
+    return _swath.expand_dims(a, axis)
+
+
+def squeeze(a: Any, axis: Any = None) -> Array:
+    """An array without axes that have one element.
+
+    >>> squeeze([[1, 2]]).shape
+    (2,)
+    """
+    return _swath.squeeze(a, axis)
+
+
+def broadcast_to(array: Any, shape: Any) -> Array:
+    """An array in a shape in which axes of one element are repeated.
+
+    >>> broadcast_to([1, 2], (2, 2)).tolist()
+    [[1, 2], [1, 2]]
+    """
+    return _swath.broadcast_to(array, shape)
+
+
+def _at_least(ndim: int, arrays: tuple[Any, ...]) -> Any:
+    def one(array: Array) -> Array:
+        if array.ndim >= ndim:
+            return array
+        if ndim == 3:
+            return array.reshape((1, -1, 1)) if array.ndim < 2 else _swath.expand_dims(array, 2)
+        return array.reshape((1,) * (ndim - array.ndim) + array.shape)
+
+    made = [one(_swath.asarray(array)) for array in arrays]
+    return made[0] if len(made) == 1 else made
+
+
+def atleast_1d(*arys: Any) -> Any:
+    """Arrays with at least one axis.
+
+    >>> atleast_1d(1).shape
+    (1,)
+    """
+    return _at_least(1, arys)
+
+
+def atleast_2d(*arys: Any) -> Any:
+    """Arrays with at least two axes.
+
+    >>> atleast_2d([1, 2]).shape
+    (1, 2)
+    """
+    return _at_least(2, arys)
+
+
+def atleast_3d(*arys: Any) -> Any:
+    """Arrays with at least three axes.
+
+    >>> atleast_3d([1, 2]).shape
+    (1, 2, 1)
+    """
+    return _at_least(3, arys)
+
+
+def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Array:
+    """Arrays one after the other along an axis.
+
+    >>> concatenate([[1, 2], [3]]).tolist()
+    [1, 2, 3]
+    """
+    return _swath.concat(arrays, axis)
+
+
+concat = concatenate
+
+
+def stack(arrays: Sequence[Any], axis: int = 0) -> Array:
+    """Arrays of one shape along a new axis.
+
+    >>> stack([[1, 2], [3, 4]], axis=1).tolist()
+    [[1, 3], [2, 4]]
+    """
+    return _swath.stack(arrays, axis)
+
+
+def _join(name: str, doc: str, example: str) -> Callable[..., Array]:
+    def join(tup: Sequence[Any]) -> Array:
+        return _swath.join(name, tup)
+
+    return _named(join, name, doc, example)
+
+
+vstack = _join("vstack", "Arrays one below the other.", "vstack([[1], [2]]).tolist()\n    [[1], [2]]")
+hstack = _join("hstack", "Arrays side by side.", "hstack([[1], [2]]).tolist()\n    [1, 2]")
+dstack = _join("dstack", "Arrays along the third axis.", "dstack([[1], [2]]).tolist()\n    [[[1, 2]]]")
+column_stack = _join("column_stack", "Vectors as columns.", "column_stack([[1], [2]]).tolist()\n    [[1, 2]]")
+
+
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+    """Parts of equal length, or those between borders.
+
+    >>> [part.tolist() for part in split([1, 2, 3, 4], 2)]
+    [[1, 2], [3, 4]]
+    """
+    return _swath.split(ary, indices_or_sections, axis, True)
+
+
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+    """Parts of nearly equal length, or those between borders.
+
+    >>> [part.tolist() for part in array_split([1, 2, 3], 2)]
+    [[1, 2], [3]]
+    """
+    return _swath.split(ary, indices_or_sections, axis, False)
+
+
+def flip(m: Any, axis: Axes = None) -> Array:
+    """An array with the order along some axes, or all, reversed.
+
+    >>> flip([1, 2, 3]).tolist()
+    [3, 2, 1]
+    """
+    return _swath.flip(m, axis)
+
+
+def flipud(m: Any) -> Array:
+    """An array with the order of its first axis reversed.
+
+    >>> flipud([1, 2]).tolist()
+    [2, 1]
+    """
+    return _swath.flip(m, 0)
+
+
+def fliplr(m: Any) -> Array:
+    """An array with the order of its second axis reversed.
+
+    >>> fliplr([[1, 2]]).tolist()
+    [[2, 1]]
+    """
+    return _swath.flip(m, 1)
+
+
+def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Array:
+    """An array turned by right angles in the plane of two axes.
+
+    >>> rot90([[1, 2], [3, 4]]).tolist()
+    [[2, 4], [1, 3]]
+    """
+    return _swath.rot90(m, k, axes[0], axes[1])
+
+
+def roll(a: Any, shift: Any, axis: Axes = None) -> Array:
+    """Elements shifted along axes; what falls off one end comes back at the other.
+
+    >>> roll([1, 2, 3], 1).tolist()
+    [3, 1, 2]
+    """
+    return _swath.roll(a, shift, axis)
+
+
+def tile(A: Any, reps: Any) -> Array:
+    """An array repeated along axes.
+
+    >>> tile([1, 2], 2).tolist()
+    [1, 2, 1, 2]
+    """
+    return _swath.tile(A, reps)
+
+
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Array:
+    """Each element as often as `repeats` says.
+
+    >>> repeat([1, 2], 2).tolist()
+    [1, 1, 2, 2]
+    """
+    if isinstance(repeats, (list, tuple)):
+        repeats = _swath.asarray(repeats)
+    return _swath.repeat(a, repeats, axis)
+
+
+def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Array:
+    """Elements around an array: constant, edge, reflect, symmetric or wrap.
+
+    >>> pad([1, 2], 1).tolist()
+    [0, 1, 2, 0]
+    """
+    array = _swath.asarray(array)
+    if isinstance(pad_width, int):
+        widths = [(pad_width, pad_width)] * array.ndim
+    else:
+        given = [(one, one) if isinstance(one, int) else tuple(one) for one in pad_width]
+        if len(given) == 2 and isinstance(pad_width[0], int) and isinstance(pad_width[1], int):
+            given = [(pad_width[0], pad_width[1])]
+        widths = given * array.ndim if len(given) == 1 else given
+    return _swath.pad(array, widths, mode, constant_values)
+
+
+def meshgrid(*xi: Any, indexing: Literal["xy", "ij"] = "xy") -> list[Array]:
+    """Coordinates of the grid that vectors span.
+
+    >>> [x.shape for x in meshgrid([1, 2], [3, 4, 5])]
+    [(3, 2), (3, 2)]
+    """
+    return _swath.meshgrid(xi, indexing)
+
+
+# Elements by index, order, sets
+
+
+def take(a: Any, indices: Any, axis: int | None = None) -> Array:
+    """The elements at indices along an axis; of the array as a vector without one.
+
+    >>> take([10, 20, 30], [2, 0]).tolist()
+    [30, 10]
+    """
+    return _swath.take(a, indices, axis)
+
+
+def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Array:
+    """The elements at indices that each row along an axis has of its own.
+
+    >>> take_along_axis([[1, 2], [3, 4]], [[1], [0]], 1).tolist()
+    [[2], [3]]
+    """
+    return _swath.take_along_axis(arr, indices, axis)
+
+
+def compress(condition: Any, a: Any, axis: int | None = None) -> Array:
+    """The parts of an array where a vector is true; computed at once.
+
+    >>> compress([True, False], [5, 6]).tolist()
+    [5]
+    """
+    return _swath.compress(condition, a, axis)
+
+
+def nonzero(a: Any) -> tuple[Array, ...]:
+    """The indices of the values that are not 0, an array for each axis; computed at once.
+
+    >>> [i.tolist() for i in nonzero([0, 5])]
+    [[1]]
+    """
+    return tuple(_swath.nonzero(a))
+
+
+def argwhere(a: Any) -> Array:
+    """The indices of the values that are not 0, one a row; computed at once.
+
+    >>> argwhere([0, 5]).tolist()
+    [[1]]
+    """
+    return _swath.nonzero_as("argwhere", a)
+
+
+def flatnonzero(a: Any) -> Array:
+    """The indices, in the array as a vector, of the values that are not 0; computed at once.
+
+    >>> flatnonzero([0, 5]).tolist()
+    [1]
+    """
+    return _swath.nonzero_as("flatnonzero", a)
+
+
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Array:
+    """For each element the first of several choices whose condition is true.
+
+    >>> select([[True, False]], [[1, 2]], 7).tolist()
+    [1, 7]
+    """
+    return _swath.select(condlist, choicelist, default)
+
+
+def sort(a: Any, axis: int | None = -1, *, descending: bool = False, stable: bool = True) -> Array:
+    """Values sorted along an axis; NaN comes last.
+
+    >>> sort([3, 1, 2]).tolist()
+    [1, 2, 3]
+    """
+    a, axis = (ravel(a), -1) if axis is None else (a, axis)
+    return _swath.sorting("sort", a, axis, descending, stable)
+
+
+def argsort(a: Any, axis: int | None = -1, *, descending: bool = False, stable: bool = True) -> Array:
+    """The indices that sort along an axis.
+
+    >>> argsort([3, 1, 2]).tolist()
+    [1, 2, 0]
+    """
+    a, axis = (ravel(a), -1) if axis is None else (a, axis)
+    return _swath.sorting("argsort", a, axis, descending, stable)
+
+
+def searchsorted(a: Any, v: Any, side: Literal["left", "right"] = "left", sorter: Any = None) -> Array:
+    """Where values would go into a sorted vector.
+
+    >>> searchsorted([1, 3, 5], [3, 4]).tolist()
+    [1, 2]
+    """
+    return _swath.searchsorted(a, v, side, sorter)
+
+
+def unique(
+    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False
+) -> Any:
+    """The distinct values in ascending order; computed at once.
+
+    >>> unique([2, 1, 2], return_counts=True)[1].tolist()
+    [1, 2]
+    """
+    values, index, inverse, counts = _swath.unique_all(ar)
+    wanted = [(True, values), (return_index, index), (return_inverse, inverse), (return_counts, counts)]
+    found = tuple(array for is_wanted, array in wanted if is_wanted)
+    return found[0] if len(found) == 1 else found
+
+
+def isin(element: Any, test_elements: Any, *, invert: bool = False) -> Array:
+    """Where values are among others.
+
+    >>> isin([1, 2], [2, 3]).tolist()
+    [False, True]
+    """
+    return _swath.isin(element, test_elements, invert)
+
+
+# Products
+
+
+def dot(a: Any, b: Any) -> Array:
+    """The product of vectors or matrices; of more axes over the last of the first and the last but one of the second.
+
+    >>> int(dot([1, 2], [3, 4]))
+    11
+    """
+    a, b = _swath.asarray(a), _swath.asarray(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    if b.ndim <= 2:
+        return _swath.matmul(a, b)
+    return _swath.tensordot(a, b, ((-1,), (-2,)))
+
+
+def vdot(a: Any, b: Any) -> Array:
+    """The product of two arrays as vectors; the first is conjugated.
+
+    >>> int(vdot([1, 2], [3, 4]))
+    11
+    """
+    return _swath.vecdot(ravel(a), ravel(b), -1)
+
+
+def inner(a: Any, b: Any) -> Array:
+    """The sum of products over the last axes.
+
+    >>> int(inner([1, 2], [3, 4]))
+    11
+    """
+    a, b = _swath.asarray(a), _swath.asarray(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    return _swath.tensordot(a, b, ((-1,), (-1,)))
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Array:
+    """The sum of products over pairs of axes.
+
+    >>> int(tensordot([1, 2], [3, 4], 1))
+    11
+    """
+    if not isinstance(axes, int):
+        axes = tuple((one,) if isinstance(one, int) else tuple(one) for one in axes)
+    return _swath.tensordot(a, b, axes)
+
+
+def vecdot(x1: Any, x2: Any, axis: int = -1) -> Array:
+    """The dot product of vectors along an axis; the first is conjugated.
+
+    >>> int(vecdot([1, 2], [3, 4]))
+    11
+    """
+    return _swath.vecdot(x1, x2, axis)
+
+
+def outer(a: Any, b: Any) -> Array:
+    """The products of each element of one array with each of another.
+
+    >>> outer([1, 2], [3, 4]).tolist()
+    [[3, 4], [6, 8]]
+    """
+    return _swath.outer(ravel(a), ravel(b))
+
+
+def einsum(subscripts: str, *operands: Any) -> Array:
+    """The sum of products that subscripts describe.
+
+    >>> einsum("ij,j->i", [[1, 2], [3, 4]], [1, 1]).tolist()
+    [3, 7]
+    """
+    return _swath.einsum(subscripts, list(operands))
+
+
+def kron(a: Any, b: Any) -> Array:
+    """The Kronecker product.
+
+    >>> kron([1, 2], [1, 10]).tolist()
+    [1, 10, 2, 20]
+    """
+    return _swath.kron(a, b)
+
+
+def cross(a: Any, b: Any, axis: int = -1) -> Array:
+    """The cross products of vectors.
+
+    >>> cross([1, 0, 0], [0, 1, 0]).tolist()
+    [0, 0, 1]
+    """
+    return _swath.cross(a, b, axis)
+
+
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+    """The diagonals in the plane of two axes.
+
+    >>> diagonal([[1, 2], [3, 4]]).tolist()
+    [1, 4]
+    """
+    return _swath.diagonal(_swath.moveaxis(a, (axis1, axis2), (-2, -1)), offset)
+
+
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DType | None = None) -> Array:
+    """The sums along the diagonals in the plane of two axes.
+
+    >>> int(trace([[1, 2], [3, 4]]))
+    5
+    """
+    return _swath.trace(_swath.moveaxis(a, (axis1, axis2), (-2, -1)), offset, dtype)

@@ -1,0 +1,186 @@
+"""Linear algebra with NumPy's names and order of arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from swath import _swath
+from swath._swath import Array, LinAlgError
+from swath.array_api import linalg as _standard
+from swath.array_api.linalg import (
+    EighResult,
+    QRResult,
+    SlogdetResult,
+    SVDResult,
+    cholesky,
+    det,
+    eigh,
+    eigvalsh,
+    inv,
+    matmul,
+    matrix_norm,
+    matrix_power,
+    matrix_transpose,
+    slogdet,
+    solve,
+    svdvals,
+    vector_norm,
+)
+
+__all__ = [
+    "EighResult",
+    "LinAlgError",
+    "QRResult",
+    "SVDResult",
+    "SlogdetResult",
+    "cholesky",
+    "cross",
+    "det",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "matrix_transpose",
+    "multi_dot",
+    "norm",
+    "outer",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "svd",
+    "svdvals",
+    "tensordot",
+    "trace",
+    "vecdot",
+    "vector_norm",
+]
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Array:
+    """The norm of vectors or matrices, by how many axes there are.
+
+    >>> float(norm([3.0, 4.0]))
+    5.0
+    """
+    x = _swath.asarray(x)
+    if axis is None and ord is None:
+        return _standard.vector_norm(x, keepdims=keepdims)
+    axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+    if len(axes) == 1:
+        return _standard.vector_norm(x, axis=axes[0], keepdims=keepdims, ord=2 if ord is None else ord)
+    if len(axes) != 2:
+        raise ValueError(f"a norm of order {ord} over {len(axes)} axes")
+    if ord is None:
+        return _standard.vector_norm(x, axis=axes, keepdims=keepdims)
+    found = _standard.matrix_norm(_swath.moveaxis(x, axes, (-2, -1)), keepdims=keepdims, ord=ord)
+    return _swath.moveaxis(found, (-2, -1), axes) if keepdims else found
+
+
+def qr(a: Any, mode: str = "reduced") -> QRResult:
+    """Matrices as products of orthonormal columns and upper triangular matrices.
+
+    >>> qr([[1.0], [2.0]]).R.shape
+    (1, 1)
+    """
+    return _standard.qr(_swath.asarray(a), mode=mode)
+
+
+def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    """The singular value decompositions of matrices.
+
+    >>> svd([[2.0]], compute_uv=False).tolist()
+    [2.0]
+    """
+    if not compute_uv:
+        return _standard.svdvals(_swath.asarray(a))
+    return _standard.svd(_swath.asarray(a), full_matrices=full_matrices)
+
+
+def pinv(a: Any, rtol: Any = None) -> Array:
+    """The pseudo-inverses of matrices.
+
+    >>> pinv([[2.0]]).shape
+    (1, 1)
+    """
+    return _standard.pinv(_swath.asarray(a), rtol=rtol)
+
+
+def matrix_rank(A: Any, rtol: Any = None) -> Array:
+    """How many singular values are greater than `rtol` times the greatest.
+
+    >>> int(matrix_rank([[1.0, 0.0], [0.0, 1.0]]))
+    2
+    """
+    return _standard.matrix_rank(_swath.asarray(A), rtol=rtol)
+
+
+def cross(a: Any, b: Any, axis: int = -1) -> Array:
+    """The cross products of vectors.
+
+    >>> cross([1, 0, 0], [0, 1, 0]).tolist()
+    [0, 0, 1]
+    """
+    return _swath.cross(a, b, axis)
+
+
+def diagonal(x: Any, offset: int = 0) -> Array:
+    """The diagonals of matrices.
+
+    >>> diagonal([[1, 2], [3, 4]]).tolist()
+    [1, 4]
+    """
+    return _swath.diagonal(x, offset)
+
+
+def trace(x: Any, offset: int = 0, dtype: Any = None) -> Array:
+    """The sums along diagonals of matrices.
+
+    >>> int(trace([[1, 2], [3, 4]]))
+    5
+    """
+    return _swath.trace(x, offset, dtype)
+
+
+def outer(a: Any, b: Any) -> Array:
+    """The products of each element of one vector with each of another.
+
+    >>> outer([1, 2], [3, 4]).tolist()
+    [[3, 4], [6, 8]]
+    """
+    return _swath.outer(a, b)
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Array:
+    """The sum of products over pairs of axes.
+
+    >>> int(tensordot([1, 2], [3, 4], 1))
+    11
+    """
+    return _swath.tensordot(a, b, axes)
+
+
+def vecdot(x1: Any, x2: Any, axis: int = -1) -> Array:
+    """The dot product of vectors along an axis; the first is conjugated.
+
+    >>> int(vecdot([1, 2], [3, 4]))
+    11
+    """
+    return _swath.vecdot(x1, x2, axis)
+
+
+def multi_dot(arrays: Any) -> Array:
+    """The product of several matrices, from the left.
+
+    >>> multi_dot([[[2]], [[3]], [[4]]]).tolist()
+    [[24]]
+    """
+    first, *rest = arrays
+    product = _swath.asarray(first)
+    for array in rest:
+        product = _swath.matmul(product, array)
+    return product

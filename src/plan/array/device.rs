@@ -1,0 +1,332 @@
+//! Stages of arrays on a device.
+//!
+//! A stage is fused into one program, which runs over chunks of the array: what it reads goes up unless it is there
+//! already, one kernel runs, and the result stays on the device for later stages, or comes down where it is asked for.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use futures::executor::block_on;
+use swath_array::graph::{Op, Region};
+use swath_array::program::ReduceOp;
+use swath_array::run::Runner;
+use swath_array::run::accelerate::{Accelerator, Outcome, StageReport};
+use swath_array::run::block::{Grid, block_shape};
+use swath_array::run::evaluate::Values;
+use swath_array::run::fuse::{Fused, Leaf, is_elementwise, weight};
+use swath_array::run::region::{input_regions, relative};
+use swath_array::run::stages::Stage;
+use swath_array::run::store::{Persisted, RemoteValues, Stored};
+use swath_array::tensor::{TensorMut, copy};
+use swath_array::{Array, Tensor};
+
+use super::{from_array_error, to_array_error};
+use crate::config::{Fallback, Placement};
+use crate::error::Result;
+use crate::operators::tensor::{DeviceTensor, finish_reduce, run_elementwise, run_reduce_partial};
+use crate::plan::cost::CostModel;
+use crate::plan::engine::Engine;
+use crate::worker::{CancelToken, Task, TaskStats, Worker};
+
+/// A device that runs stages where that is asked for, or where it is expected to be sooner done.
+#[derive(Debug)]
+pub struct DeviceStages {
+    pub engine: Arc<Engine>,
+    pub placement: Placement,
+    pub fallback: Fallback,
+    pub chunk_bytes: usize,
+}
+
+/// Values of a stage in device memory.
+#[derive(Debug)]
+struct OnDevice {
+    worker: Worker,
+    tensor: DeviceTensor,
+}
+
+impl RemoteValues for OnDevice {
+    fn read(&self, region: &Region) -> swath_array::Result<Tensor> {
+        let part = self.tensor.slice(&region.slices());
+        let read = self.worker.run("download", CancelToken::new(), move |task| part.download(task));
+        block_on(read).map_err(to_array_error)
+    }
+}
+
+/// An operand of a program: on the device, or on the host.
+enum Operand {
+    Device(DeviceTensor),
+    Host(Tensor),
+}
+
+impl Accelerator for DeviceStages {
+    fn run(&self, stage: &Stage, values: &Values, runner: &Runner) -> swath_array::Result<Outcome> {
+        let Some(worker) = self.engine.worker() else { return Ok(self.absent()) };
+        if stage.region.is_empty() {
+            return Ok(Outcome::Declined("nothing to compute".to_string()));
+        }
+        let (body, reduction) = match stage.array.op() {
+            Op::Reduce(op, axes) => (stage.array.inputs()[0].clone(), Some((*op, axes.clone()))),
+            op if is_elementwise(op) || matches!(op, Op::Permute(_) | Op::Slice(_)) => {
+                (stage.array.clone(), None)
+            }
+            op => return self.decline(format!("no kernel for {}", short(op))),
+        };
+        let fused = values.program(&body);
+        if reduction.is_none() && fused.only_leaf().is_some() {
+            return Ok(Outcome::Declined("a view moves nothing".to_string()));
+        }
+        if let Some(reason) = self.is_sooner_on_host(stage, &body, &fused, values) {
+            return Ok(Outcome::Declined(reason));
+        }
+        let run = StageRun { device: self, worker, stage, values, runner, body, fused: &fused };
+        let outcome = match reduction {
+            None => run.elementwise(),
+            Some((op, axes)) => run.reduce(op, &axes),
+        };
+        match outcome {
+            Ok((outputs, stats)) => Ok(Outcome::Done(outputs, self.report(worker, stage, &stats))),
+            Err(error) if error.is_retryable() => self.decline(error.to_string()),
+            Err(error) => Err(to_array_error(error)),
+        }
+    }
+}
+
+impl DeviceStages {
+    fn absent(&self) -> Outcome {
+        Outcome::Declined(self.engine.absence().unwrap_or("there is no device").to_string())
+    }
+
+    /// What was asked to run on a device and cannot: an error, or the CPU's, as the policy says.
+    fn decline(&self, reason: String) -> swath_array::Result<Outcome> {
+        match (self.placement, self.fallback) {
+            (Placement::Device, Fallback::Error) => Err(swath_array::Error::unsupported(format!(
+                "{reason}, and swath.fallback = error forbids the CPU"
+            ))),
+            _ => Ok(Outcome::Declined(reason)),
+        }
+    }
+
+    /// Under `auto`, why the CPU is expected to be done sooner; `None` where the device is.
+    fn is_sooner_on_host(
+        &self,
+        stage: &Stage,
+        body: &Array,
+        fused: &Fused,
+        values: &Values,
+    ) -> Option<String> {
+        if self.placement == Placement::Device {
+            return None;
+        }
+        let CostModel { host, device, .. } = &self.engine.costs().model;
+        let read = input_regions(&stage.array, &stage.region).iter().map(Region::len).max().unwrap_or(0);
+        let elements = read.max(stage.region.len()) as f64;
+        let is_there = |leaf: &&Leaf| on_device(&leaf.array, values).is_some();
+        let bytes =
+            |leaf: &Leaf| (leaf.array.bytes() as f64).min(elements * leaf.array.dtype().size() as f64);
+        let up: f64 = fused.leaves.iter().filter(|leaf| !is_there(leaf)).map(bytes).sum();
+        let down = stage.region.len() as f64 * stage.array.dtype().size() as f64;
+        let all: f64 = fused.leaves.iter().map(bytes).sum::<f64>() + down;
+        let nodes = elements * f64::from(weight(body.op()).max(1)) * fused.program.instructions.len() as f64;
+        let there =
+            (up / device.upload_bytes_per_s).max(all / device.bytes_per_s).max(nodes / device.nodes_per_s)
+                + down / device.download_bytes_per_s
+                + device.task_s
+                + 2.0 * device.launch_s;
+        let here = (all / host.copy_bytes_per_s).max(nodes / host.nodes_per_s);
+        (here <= there).then(|| {
+            format!("the CPU is expected to take {:.2} ms, the device {:.2}", here * 1e3, there * 1e3)
+        })
+    }
+
+    fn report(&self, worker: &Worker, stage: &Stage, stats: &TaskStats) -> StageReport {
+        StageReport {
+            place: self.engine.place(),
+            device_name: Some(worker.info().name.clone()),
+            bytes_up: stats.bytes_up,
+            bytes_down: stats.bytes_down,
+            kernels_launched: stats.kernels_launched,
+            kernels_compiled: stats.kernels_compiled,
+            ..StageReport::on_host(&stage.array)
+        }
+    }
+}
+
+/// One stage on its way.
+struct StageRun<'a> {
+    device: &'a DeviceStages,
+    worker: &'a Worker,
+    stage: &'a Stage,
+    values: &'a Values,
+    runner: &'a Runner,
+    /// What the program computes: the stage's array, or what it reduces.
+    body: Array,
+    fused: &'a Fused,
+}
+
+impl StageRun<'_> {
+    fn elementwise(&self) -> Result<(Vec<Stored>, TaskStats)> {
+        let (region, dtype) = (&self.stage.region, self.stage.array.dtype());
+        let elements = (self.device.chunk_bytes / dtype.size()).max(1);
+        let grid = Grid::new(region, block_shape(&region.shape, elements, &[]));
+        let origin = region.start.clone();
+        let mut total = TaskStats::default();
+        // One chunk may stay where it is, unless it is a result that memory is to hold.
+        if grid.len() == 1 && (!self.stage.is_result || self.runner.may_spill_results()) {
+            let operands = self.operands(region)?;
+            let (program, whole) = (self.fused.program.clone(), region.clone());
+            let tensor = self.on_task(&mut total, move |task| {
+                let inputs = upload(task, operands)?;
+                run_elementwise(task, &program, &whole, &inputs)
+            })?;
+            let values = Arc::new(OnDevice { worker: self.worker.clone(), tensor });
+            return Ok((vec![Stored::Remote { origin, values }], total));
+        }
+        let bytes = region.len() as u64 * dtype.size() as u64;
+        let reservation =
+            self.runner.memory().reserve(bytes, "a result of a device").map_err(from_array_error)?;
+        let mut result = TensorMut::uninit(dtype, &region.shape).map_err(from_array_error)?.keep(reservation);
+        let target = result.target();
+        for number in 0..grid.len() {
+            self.check_cancelled()?;
+            let block = grid.block(number);
+            let operands = self.operands(&block)?;
+            let (program, whole) = (self.fused.program.clone(), block.clone());
+            let part = self.on_task(&mut total, move |task| {
+                let inputs = upload(task, operands)?;
+                run_elementwise(task, &program, &whole, &inputs)?.download(task)
+            })?;
+            copy(&part, &mut target.slice(&relative(&block, &origin).slices()));
+        }
+        Ok((vec![Stored::Memory { origin, tensor: result.freeze() }], total))
+    }
+
+    fn reduce(&self, op: ReduceOp, axes: &[usize]) -> Result<(Vec<Stored>, TaskStats)> {
+        let (region, array) = (&self.stage.region, &self.stage.array);
+        let whole = input_regions(array, region).remove(0);
+        if whole.is_empty() {
+            return Err(crate::Error::unsupported("a reduction of nothing"));
+        }
+        let elements = (self.device.chunk_bytes / self.body.dtype().size()).max(1);
+        let block = block_shape(&whole.shape, elements, &[]);
+        let side = |keep: bool| -> Vec<usize> {
+            block
+                .iter()
+                .enumerate()
+                .map(|(a, &len)| if axes.contains(&a) == keep { 1 } else { len })
+                .collect()
+        };
+        let kept = Grid::new(region, side(true));
+        let mut along = whole.clone();
+        (0..whole.ndim()).filter(|axis| !axes.contains(axis)).for_each(|axis| along.shape[axis] = 1);
+        let reduced = Grid::new(&along, side(false));
+        let mut result = TensorMut::uninit(array.dtype(), &region.shape).map_err(from_array_error)?;
+        let target = result.target();
+        let mut total = TaskStats::default();
+        for kept_number in 0..kept.len() {
+            let kept_block = kept.block(kept_number);
+            let mut partials = Vec::new();
+            for number in 0..reduced.len() {
+                self.check_cancelled()?;
+                let part = reduced.block(number);
+                let mut block = kept_block.clone();
+                for &axis in axes {
+                    (block.start[axis], block.shape[axis]) = (part.start[axis], part.shape[axis]);
+                }
+                let operands = self.operands(&block)?;
+                let (program, axes, of) =
+                    (self.fused.program.clone(), axes.to_vec(), self.body.shape().to_vec());
+                partials.push(self.on_task(&mut total, move |task| {
+                    let inputs = upload(task, operands)?;
+                    run_reduce_partial(task, op, &axes, &program, &block, &of, &inputs)
+                })?);
+            }
+            let part =
+                self.on_task(&mut total, move |task| finish_reduce(task, &partials)?.download(task))?;
+            copy(&part, &mut target.slice(&relative(&kept_block, &region.start).slices()));
+        }
+        Ok((vec![Stored::Memory { origin: region.start.clone(), tensor: result.freeze() }], total))
+    }
+
+    /// What the program reads for a block: from the device where an earlier stage left it there.
+    fn operands(&self, block: &Region) -> Result<Vec<Operand>> {
+        let operand = |leaf: &Leaf| {
+            let part = leaf.region(block);
+            if let Some((origin, tensor)) = on_device(&leaf.array, self.values) {
+                let read = tensor.slice(&relative(&part, &origin).slices());
+                return Ok(Operand::Device(device_view(leaf, &read, block)));
+            }
+            let read = self.values.region(&leaf.array, &part).map_err(from_array_error)?;
+            Ok(Operand::Host(leaf.view(&read, block)))
+        };
+        self.fused.leaves.iter().map(operand).collect()
+    }
+
+    fn on_task<T: Send + 'static>(
+        &self,
+        total: &mut TaskStats,
+        work: impl FnOnce(&mut Task<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let run = self.worker.run("array stage", CancelToken::new(), move |task| {
+            let value = work(task)?;
+            task.synchronize()?;
+            Ok((value, task.stats().clone()))
+        });
+        let (value, stats) = block_on(run)?;
+        *total += &stats;
+        Ok(value)
+    }
+
+    fn check_cancelled(&self) -> Result<()> {
+        self.runner.check_cancelled().map_err(from_array_error)
+    }
+}
+
+fn upload(task: &mut Task<'_>, operands: Vec<Operand>) -> Result<Vec<DeviceTensor>> {
+    let each = |operand| match operand {
+        Operand::Device(tensor) => Ok(tensor),
+        Operand::Host(tensor) => DeviceTensor::upload(task, &tensor),
+    };
+    operands.into_iter().map(each).collect()
+}
+
+/// Where an array lies on the device, with the index of its first element.
+fn on_device(array: &Array, values: &Values) -> Option<(Vec<usize>, DeviceTensor)> {
+    let of = |stored: &Stored| {
+        let Stored::Remote { origin, values } = stored else { return None };
+        let any: &dyn Any = values.as_ref();
+        Some((origin.clone(), any.downcast_ref::<OnDevice>()?.tensor.clone()))
+    };
+    if let Some(outputs) = values.get(array.id()) {
+        return of(outputs.first()?);
+    }
+    let Op::Source(source) = array.op() else { return None };
+    let any: &dyn Any = source.as_ref();
+    of(any.downcast_ref::<Persisted>()?.stored())
+}
+
+/// What [`Leaf::view`] shows, of values on the device.
+fn device_view(leaf: &Leaf, read: &DeviceTensor, block: &Region) -> DeviceTensor {
+    let mut strides = vec![0isize; block.ndim()];
+    let mut first = read.clone();
+    for (own, map) in leaf.axes.iter().enumerate() {
+        let Some(axis) = map.axis.filter(|_| map.step != 0) else { continue };
+        strides[axis] = read.strides[own] * map.step;
+        if map.step < 0 {
+            let back = (block.shape[axis].max(1) - 1) as isize * map.step.abs();
+            first.offset += read.strides[own] * back;
+        }
+    }
+    first.strides = strides;
+    first.shape = block.shape.clone();
+    first
+}
+
+fn short(op: &Op) -> String {
+    match op {
+        Op::Block(operator) => operator.name(),
+        Op::MatMul => "a product".to_string(),
+        Op::Source(source) => source.describe(),
+        Op::Concat(_) => "a join of arrays".to_string(),
+        _ => "this operator".to_string(),
+    }
+}
