@@ -900,7 +900,7 @@ fn blocks_of_a_reduction_are_merged() {
 fn reductions_of_nothing_have_their_identity_or_fail() {
     let results = on_device(|task| {
         let empty = DeviceTensor::alloc(task, DType::F32, &[2, 0])?;
-        let mut reduce_by = |task: &mut Task<'_>, op, axes: &[usize]| {
+        let reduce_by = |task: &mut Task<'_>, op, axes: &[usize]| {
             let region = Region::whole(&[2, 0]);
             run_reduce(task, op, axes, &identity(DType::F32), &region, &[2, 0], &[empty.clone()])
         };
