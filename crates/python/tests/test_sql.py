@@ -40,7 +40,11 @@ def test_a_frame_of_sql_goes_on():
     frame = sw.sql("SELECT a.x, b.y FROM a JOIN b ON a.x = b.x", a={"x": [1, 2]}, b={"x": [2], "y": ["b"]})
     assert not frame.is_computed
     assert frame.columns == ["x", "y"]
-    assert frame.filter(col("x") > 1).with_columns(z=col("x") * 2).to_pydict() == {"x": [2], "y": ["b"], "z": [4]}
+    assert frame.filter(col("x") > 1).with_columns(z=col("x") * 2).to_pydict() == {
+        "x": [2],
+        "y": ["b"],
+        "z": [4],
+    }
     assert frame.compute().receipt.query.startswith("SELECT a.x")
 
 
