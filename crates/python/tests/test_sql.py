@@ -243,13 +243,19 @@ def test_progress_stays_quiet_without_a_terminal():
     assert done.stderr == ""
 
 
-def test_fallbacks_warn_where_asked(tmp_path):
+def test_fallbacks_warn_where_asked():
     own = sw.Session(placement="device", fallback="warn")
     frame = own.sql("SELECT sum(x) AS s FROM t", t={"x": [1, 2]})
-    if own.device is None:
-        assert frame.item() == 3
-        receipt = frame.compute().receipt
-        assert receipt.operators[0]["place"] == "host"
+    if own.device is not None:
+        assert frame.compute().receipt.operators[0]["place"] != "host"
+        return
+    with pytest.warns(RuntimeWarning, match="ran on the CPU"):
+        computed = frame.compute()
+    assert computed.item() == 3
+    assert computed.receipt.fallbacks and computed.receipt.operators[0]["place"] == "host"
+    own.set_options(fallback="error")
+    with pytest.raises((ValueError, NotImplementedError, RuntimeError), match="no device|device"):
+        frame.compute()
 
 
 def test_doctor_and_sessions_show_themselves():

@@ -68,5 +68,5 @@ def warn(receipt: Receipt | None) -> None:
         return
     for fallback in receipt.fallbacks:
         warnings.warn(
-            f"{fallback['operator']} ran on the CPU: {fallback['reason']}", RuntimeWarning, stacklevel=4
+            f"{fallback['operator']} ran on the CPU: {fallback['reason']}", RuntimeWarning, stacklevel=3
         )
