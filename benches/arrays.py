@@ -31,10 +31,6 @@ def importable(name):
         return None
 
 
-class Missing(Exception):
-    """A library has no such function."""
-
-
 class Library:
     """How a library holds an array, and how its answer becomes one of NumPy's."""
 
@@ -156,9 +152,12 @@ def stencil(m, name, x):
         return five_points_torch(m, x)
     if name == "dask":
         return m.map_overlap(five_points, x, depth=1, boundary="none", dtype=x.dtype)
-    if not hasattr(m, "map_overlap"):
-        raise Missing("no map_overlap")
-    return m.map_overlap(five_points, x, depth=1, boundary="none")
+    if hasattr(m, "map_overlap"):
+        return m.map_overlap(five_points, x, depth=1, boundary="none")
+    # The same neighbours by slices; no Python runs on blocks then.
+    middle = x[1:-1, 1:-1] + x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:]
+    rows = m.concatenate([x[1:-1, :1], middle / 5.0, x[1:-1, -1:]], axis=1)
+    return m.concatenate([x[:1], rows, x[-1:]], axis=0)
 
 
 def five_points_torch(m, block):

@@ -6,7 +6,7 @@ use arrow::array::{Float64Array, Int64Array, RecordBatch};
 use swath::array::{Watch, compute, from_frame, persist, runner, to_frame};
 use swath::config::{Config, Fallback, Placement};
 use swath::session::Session;
-use swath_array::build::{creation, elementwise, reduce};
+use swath_array::build::{creation, elementwise, linalg, reduce};
 use swath_array::program::{BinaryOp, UnaryOp};
 use swath_array::{Array, DType, ErrorKind, Scalar, Tensor};
 
@@ -65,7 +65,17 @@ fn expressions() -> swath_array::Result<Vec<Array>> {
         reduce::all(&above, None, false)?,
         reduce::argmax(&chain, Some(1), false)?,
         reduce::var(&values(&[2000, 3]), Some(&[0]), 1.0, false)?,
+        linalg::matmul(&elementwise::binary(BinaryOp::Remainder, &x, &row)?, &square_of(41)?)?,
+        reshaped(&chain, &[41, 37]),
     ])
+}
+
+fn square_of(side: usize) -> swath_array::Result<Array> {
+    creation::eye(side, side, 1, DType::F64)
+}
+
+fn reshaped(x: &Array, shape: &[usize]) -> Array {
+    Array::new(swath_array::graph::Op::Reshape, vec![x.clone()], x.dtype(), shape.to_vec())
 }
 
 fn close(a: &Tensor, b: &Tensor) -> bool {

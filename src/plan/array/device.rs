@@ -13,7 +13,7 @@ use swath_array::run::Runner;
 use swath_array::run::accelerate::{Accelerator, Outcome, StageReport};
 use swath_array::run::block::{Grid, block_shape};
 use swath_array::run::evaluate::Values;
-use swath_array::run::fuse::{Fused, Leaf, is_elementwise, weight};
+use swath_array::run::fuse::{Fused, Leaf, weight};
 use swath_array::run::region::{input_regions, relative};
 use swath_array::run::stages::Stage;
 use swath_array::run::store::{Persisted, RemoteValues, Stored};
@@ -23,7 +23,9 @@ use swath_array::{Array, Tensor};
 use super::{from_array_error, to_array_error};
 use crate::config::{Fallback, Placement};
 use crate::error::Result;
-use crate::operators::tensor::{DeviceTensor, finish_reduce, run_elementwise, run_reduce_partial};
+use crate::operators::tensor::{
+    DeviceTensor, finish_reduce, run_elementwise, run_matmul, run_reduce_partial,
+};
 use crate::plan::cost::CostModel;
 use crate::plan::engine::Engine;
 use crate::worker::{CancelToken, Task, TaskStats, Worker};
@@ -66,14 +68,15 @@ impl Accelerator for DeviceStages {
         }
         let (body, reduction) = match stage.array.op() {
             Op::Reduce(op, axes) => (stage.array.inputs()[0].clone(), Some((*op, axes.clone()))),
-            op if is_elementwise(op) || matches!(op, Op::Permute(_) | Op::Slice(_)) => {
-                (stage.array.clone(), None)
+            Op::MatMul => return self.multiply(worker, stage, values, runner),
+            Op::Block(_) | Op::Concat(_) => {
+                return self.decline(format!("no kernel for {}", short(stage.array.op())));
             }
-            op => return self.decline(format!("no kernel for {}", short(op))),
+            _ => (stage.array.clone(), None),
         };
         let fused = values.program(&body);
         if reduction.is_none() && fused.only_leaf().is_some() {
-            return Ok(Outcome::Declined("a view moves nothing".to_string()));
+            return Ok(Outcome::Declined("a view computes nothing".to_string()));
         }
         if let Some(reason) = self.is_sooner_on_host(stage, &body, &fused, values) {
             return Ok(Outcome::Declined(reason));
@@ -136,6 +139,62 @@ impl DeviceStages {
         (here <= there).then(|| {
             format!("the CPU is expected to take {:.2} ms, the device {:.2}", here * 1e3, there * 1e3)
         })
+    }
+
+    /// A product of matrices: both operands go up, unless they are there.
+    fn multiply(
+        &self,
+        worker: &Worker,
+        stage: &Stage,
+        values: &Values,
+        runner: &Runner,
+    ) -> swath_array::Result<Outcome> {
+        let [left, right] = stage.array.inputs() else {
+            return Err(swath_array::Error::bug("a product of other than two"));
+        };
+        let regions = input_regions(&stage.array, &stage.region);
+        if self.placement == Placement::Auto {
+            let CostModel { host, device, .. } = &self.engine.costs().model;
+            let bytes: f64 = regions.iter().map(|region| (region.len() * left.dtype().size()) as f64).sum();
+            let depth = left.shape().last().copied().unwrap_or(1) as f64;
+            let flops = 2.0 * stage.region.len() as f64 * depth;
+            // A core multiplies and adds some 16 numbers while it handles one row of an expression; so does a device.
+            let here = flops / (16.0 * host.nodes_per_s);
+            let there =
+                bytes / device.upload_bytes_per_s + flops / (16.0 * device.nodes_per_s) + device.task_s;
+            if here <= there {
+                let (here, there) = (here * 1e3, there * 1e3);
+                let reason = format!("the CPU is expected to take {here:.2} ms, the device {there:.2}");
+                return Ok(Outcome::Declined(reason));
+            }
+        }
+        let mut operands = Vec::new();
+        for (array, region) in [left, right].into_iter().zip(&regions) {
+            operands.push(match on_device(array, values) {
+                Some((origin, tensor)) => Operand::Device(tensor.slice(&relative(region, &origin).slices())),
+                None => Operand::Host(values.region(array, region)?),
+            });
+        }
+        let is_kept = !stage.is_result || runner.may_spill_results();
+        let run = worker.run("array product", CancelToken::new(), move |task| {
+            let inputs = upload(task, operands)?;
+            let product = run_matmul(task, &inputs[0], &inputs[1])?;
+            let values = if is_kept { None } else { Some(product.download(task)?) };
+            task.synchronize()?;
+            Ok((product, values, task.stats()))
+        });
+        let origin = stage.region.start.clone();
+        match block_on(run) {
+            Ok((tensor, None, stats)) => {
+                let values = Arc::new(OnDevice { worker: worker.clone(), tensor });
+                Ok(Outcome::Done(vec![Stored::Remote { origin, values }], self.report(worker, stage, &stats)))
+            }
+            Ok((_, Some(tensor), stats)) => {
+                Ok(Outcome::Done(vec![Stored::Memory { origin, tensor }], self.report(worker, stage, &stats)))
+            }
+            Err(error) if error.is_retryable() => self.decline(error.to_string()),
+            Err(error) => Err(to_array_error(error)),
+        }
     }
 
     fn report(&self, worker: &Worker, stage: &Stage, stats: &TaskStats) -> StageReport {
@@ -324,8 +383,6 @@ fn device_view(leaf: &Leaf, read: &DeviceTensor, block: &Region) -> DeviceTensor
 fn short(op: &Op) -> String {
     match op {
         Op::Block(operator) => operator.name(),
-        Op::MatMul => "a product".to_string(),
-        Op::Source(source) => source.describe(),
         Op::Concat(_) => "a join of arrays".to_string(),
         _ => "this operator".to_string(),
     }

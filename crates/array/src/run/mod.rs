@@ -211,7 +211,7 @@ impl Runner {
 
     /// The stages in which some arrays would be computed.
     pub fn plan(&self, arrays: &[Array]) -> stages::Plan {
-        stages::plan(arrays, self.kept_bytes_max())
+        stages::plan(arrays, self.kept_bytes_max(), self.accelerator.is_some())
     }
 
     /// Runs what has to be whole before regions of an array can be computed.

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::graph::{Array, Op, Region};
 use crate::run::fuse::{is_elementwise, weight};
-use crate::run::region::{hull, input_regions};
+use crate::run::region::{differ_in_unit_axes, hull, input_regions};
 
 /// Weight, in the units of [`weight`], from which on work is kept rather than repeated.
 const KEPT_WEIGHT_MIN: u32 = 8;
@@ -47,10 +47,14 @@ fn is_breaker(array: &Array) -> bool {
 }
 
 /// Cuts the graph of `results` into stages; work that is shared is kept where it has at most `kept_bytes_max` bytes.
-pub fn plan(results: &[Array], kept_bytes_max: u128) -> Plan {
+/// For an accelerator, elementwise work that something else reads than a program is a stage too.
+pub fn plan(results: &[Array], kept_bytes_max: u128, is_accelerated: bool) -> Plan {
     let nodes = inputs_first(results);
     let mut shared = shared_work(&nodes, kept_bytes_max);
     shared.extend(reread(&nodes));
+    if is_accelerated {
+        shared.extend(read_otherwise(&nodes));
+    }
     let is_result: HashSet<u64> = results.iter().map(Array::id).collect();
     let is_stage = |node: &Array| {
         node.value().is_none()
@@ -138,6 +142,18 @@ fn shows_memory(array: &Array) -> bool {
             _ => return false,
         }
     }
+}
+
+/// Elementwise nodes that no program reads: what joins, turns into other shapes, multiplies or works on blocks.
+fn read_otherwise(nodes: &[Array]) -> impl Iterator<Item = u64> {
+    let readers = nodes.iter().filter(|node| match node.op() {
+        Op::Reshape => !differ_in_unit_axes(node.shape(), node.inputs()[0].shape()),
+        Op::Concat(_) | Op::MatMul | Op::Block(_) | Op::Broadcast => true,
+        _ => false,
+    });
+    let is_work =
+        |input: &&Array| is_elementwise(input.op()) && input.value().is_none() && weight(input.op()) > 0;
+    readers.flat_map(move |node| node.inputs().iter().filter(is_work).map(Array::id))
 }
 
 /// Nodes whose work several readers would repeat: read otherwise than by elementwise neighbours, more than once, and not

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import datetime
 import decimal
 from collections.abc import Iterable, Sequence
@@ -89,13 +90,13 @@ class Expr:
             raise TypeError("expressions are made by swath.col and swath.lit")
         self._inner = inner
 
-    def _binary(self, operator: str, other: Value) -> Expr:
+    def _binary(self, operator: builtins.str, other: Value) -> Expr:
         return Expr(self._inner.binary(operator, _inner(other)))
 
-    def _reflected(self, operator: str, other: Value) -> Expr:
+    def _reflected(self, operator: builtins.str, other: Value) -> Expr:
         return Expr(_inner(other).binary(operator, self._inner))
 
-    def _call(self, name: str, *args: Value) -> Expr:
+    def _call(self, name: builtins.str, *args: Value) -> Expr:
         return Expr(Expression.call(name, [self._inner, *map(_inner, args)]))
 
     def __add__(self, other: Value) -> Expr:
@@ -189,10 +190,10 @@ class Expr:
             "an expression has no truth value before a frame computes it; combine conditions with & | ~, not and, or, not"
         )
 
-    def __repr__(self) -> str:
+    def __repr__(self) -> builtins.str:
         return repr(self._inner)
 
-    def alias(self, name: str) -> Expr:
+    def alias(self, name: builtins.str) -> Expr:
         """Names the column that the expression becomes; without it, the name is that of the first column in it.
 
         >>> import swath as sw
@@ -203,7 +204,7 @@ class Expr:
         return Expr(self._inner.alias(name))
 
     @property
-    def name(self) -> str:
+    def name(self) -> builtins.str:
         """The name of the column that the expression becomes."""
         return self._inner.output_name()
 
@@ -346,19 +347,19 @@ class Expr:
             raise ValueError(f"a quantile is between 0 and 1, not {q}")
         return self.cast("float64")._call("percentile_cont", float(q)).alias(self.name)
 
-    def first(self, order_by: str | Expr | Iterable[str | Expr] | None = None, *, descending: bool | Sequence[bool] = False) -> Expr:
+    def first(self, order_by: builtins.str | Expr | Iterable[builtins.str | Expr] | None = None, *, descending: bool | Sequence[bool] = False) -> Expr:
         """The first value in the order of ``order_by``; without it, any one value."""
         return self._ordered("first_value", order_by, descending)
 
-    def last(self, order_by: str | Expr | Iterable[str | Expr] | None = None, *, descending: bool | Sequence[bool] = False) -> Expr:
+    def last(self, order_by: builtins.str | Expr | Iterable[builtins.str | Expr] | None = None, *, descending: bool | Sequence[bool] = False) -> Expr:
         """The last value in the order of ``order_by``; without it, any one value."""
         return self._ordered("last_value", order_by, descending)
 
-    def to_list(self, order_by: str | Expr | Iterable[str | Expr] | None = None, *, descending: bool | Sequence[bool] = False) -> Expr:
+    def to_list(self, order_by: builtins.str | Expr | Iterable[builtins.str | Expr] | None = None, *, descending: bool | Sequence[bool] = False) -> Expr:
         """The values as one list, in the order of ``order_by``."""
         return self._ordered("array_agg", order_by, descending)
 
-    def _ordered(self, name: str, order_by: Any, descending: bool | Sequence[bool]) -> Expr:
+    def _ordered(self, name: builtins.str, order_by: Any, descending: bool | Sequence[bool]) -> Expr:
         called = self._call(name)
         keys = _orderings(order_by, descending)
         return Expr(called._inner.ordered_by(keys)) if keys else called
@@ -377,8 +378,8 @@ class Expr:
 
     def over(
         self,
-        *partition_by: str | Expr,
-        order_by: str | Expr | Iterable[str | Expr] | None = None,
+        *partition_by: builtins.str | Expr,
+        order_by: builtins.str | Expr | Iterable[builtins.str | Expr] | None = None,
         descending: bool | Sequence[bool] = False,
     ) -> Expr:
         """The value of an aggregate over the rows that share ``partition_by``, in each of them.

@@ -313,7 +313,7 @@ class DataFrame:
         """
         return GroupBy(self, [_item(key) for key in _flat(keys)])
 
-    def agg(self, *columns: Any, **named: Any) -> Self:
+    def agg(self, *columns: Any, **named: Any) -> DataFrame:
         """Aggregates all rows to one; takes what :meth:`GroupBy.agg` takes."""
         return GroupBy(self, []).agg(*columns, **named)
 
@@ -694,7 +694,7 @@ class GroupBy:
                 items += [(None, _item(each)) for each in _flat([value])]
         for name, value in named.items():
             if isinstance(value, tuple) and len(value) == 2:
-                value = _aggregate(*value)
+                value = _aggregate(value[0], value[1])
             items.append((name, _item(value)))
         return self._frame._with(self._frame._inner.aggregate(self._keys, items))
 
@@ -781,7 +781,7 @@ def _array_to_frame(self: _swath.Array, names: str | Sequence[str] | None = None
 
 
 _array_to_frame.__name__ = "to_frame"
-_swath.Array.to_frame = _array_to_frame
+_swath.Array.to_frame = _array_to_frame  # type: ignore[method-assign]
 
 
 def from_arrow(data: Any) -> DataFrame:

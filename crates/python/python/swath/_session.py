@@ -45,8 +45,9 @@ _BYTES = (
     "pageable_memory_limit",
     "spill_disk_limit",
 )
-_UNITS = {"": 1, "b": 1, "k": 10, "kib": 10, "m": 20, "mib": 20, "g": 30, "gib": 30, "t": 40, "tib": 40}
-_DECIMAL_UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_UNITS = {"": 1, "b": 1}
+for _power, _letter in enumerate("kmgt", 1):
+    _UNITS |= {_letter: 1024**_power, f"{_letter}ib": 1024**_power, f"{_letter}b": 1000**_power}
 
 
 def _bytes(name: str, value: int | str) -> int:
@@ -60,7 +61,7 @@ def _bytes(name: str, value: int | str) -> int:
         text = value.strip().lower()
         digits = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
         unit = text[len(digits) :].strip()
-        factor = _DECIMAL_UNITS.get(unit) or (2 ** _UNITS[unit] if unit not in ("", "b") else 1) if unit in _UNITS or unit in _DECIMAL_UNITS else 0
+        factor = _UNITS.get(unit, 0)
         try:
             number = float(digits)
         except ValueError:
@@ -125,10 +126,7 @@ class Session:
         """
         _known(options)
         values = {name: _text(name, value) for name, value in options.items() if value is not None}
-        limit = values.pop("memory_limit", None)
         self._inner = _swath.Session(values)
-        if limit is not None:
-            self._set("memory_limit", limit)
 
     def _set(self, name: str, text: str) -> None:
         if name == "memory_limit":
@@ -256,10 +254,7 @@ def set_options(**values: Any) -> None:
         options.progress = rest.pop("progress")
     with _lock:
         if _default is None:
-            texts = {name: _text(name, value) for name, value in rest.items() if name != "memory_limit"}
-            _swath.Session.check(texts)
-            if "memory_limit" in rest:
-                _bytes("memory_limit", rest["memory_limit"])
+            _swath.Session.check({name: _text(name, value) for name, value in rest.items()})
             _pending.update(rest)
             return
     session().set_options(**rest)
@@ -278,6 +273,12 @@ class _Options:
         """Whether long runs show how many rows were read, on a terminal."""
         return self._progress
 
+    @progress.setter
+    def progress(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(f"progress is a bool, not {type(value).__name__}")
+        object.__setattr__(self, "_progress", value)
+
     def __getattr__(self, name: str) -> Any:
         if name not in _CHANGEABLE and name not in _FIXED:
             raise AttributeError(f"there is no option {name!r}")
@@ -288,11 +289,9 @@ class _Options:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "progress":
-            if not isinstance(value, bool):
-                raise TypeError(f"progress is a bool, not {type(value).__name__}")
-            object.__setattr__(self, "_progress", value)
-            return
-        set_options(**{name: value})
+            object.__setattr__(self, name, value)
+        else:
+            set_options(**{name: value})
 
     def __repr__(self) -> str:
         return f"options(progress={self.progress})"

@@ -23,7 +23,7 @@ def text(frame: _swath.Frame) -> str:
     shown = _shown(len(schema))
     rows = frame.cells(ROWS_MAX)
     header = [[schema[place][0] for place in shown], [schema[place][1] for place in shown]]
-    body = [["null" if row[place] is None else _short(row[place]) for place in shown] for row in rows]
+    body = [[_short(row[place]) for place in shown] for row in rows]
     widths = [max(len(line[index]) for line in header + body) for index in range(len(shown))]
     right = [schema[place][1].startswith(_NUMBERS) for place in shown]
     lines = [_line(cells, widths, [False] * len(shown)) for cells in header]
@@ -66,7 +66,9 @@ def _shown(columns: int) -> list[int]:
     return [*range(half), *range(columns - half, columns)]
 
 
-def _short(value: str) -> str:
+def _short(value: str | None) -> str:
+    if value is None:
+        return "null"
     value = value.replace("\n", "\\n")
     return value if len(value) <= CELL_MAX else value[: CELL_MAX - 1] + "…"
 

@@ -40,6 +40,7 @@ fn configure(config: &mut Config, key: &str, value: &str) -> swath::Result<()> {
         "placement" => config.placement = value.parse()?,
         "fallback" => config.fallback = value.parse()?,
         "float_sums" => config.float_sums = value.parse()?,
+        "memory_limit" => config.memory_limit = bytes()?,
         "device_memory_limit" => config.device_memory_limit = bytes()?,
         "pinned_memory_limit" => config.pinned_memory_limit = bytes()?,
         "pageable_memory_limit" => config.pageable_memory_limit = bytes()?,

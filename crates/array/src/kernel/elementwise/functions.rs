@@ -4,7 +4,8 @@
 //! interpolation of the function at 60 digits) is evaluated by Horner's rule with fused multiplications, and the parts
 //! that rounding lost are carried along where they would cost a digit. Reductions are those of Cody and Waite (1980) and
 //! Tang (1990); logarithms and inverse sines use the splittings of fdlibm (Sun Microsystems 1993). Errors measured
-//! against 60 digits stay below 1.5 units in the last place, most below one; a test holds them to two and a half.
+//! against 40 digits, on 6000 arguments each, stay below 1.3 units in the last place; below 1.8 for `acosh`, `atan`,
+//! `atan2`, `atanh` and `tan`, below 2.2 for `expm1`, `sinh` and `tanh`. A test holds all to three beside the C library.
 //!
 //! Arguments for which an interval or a product would leave the range of the type are computed by a slower way, named in
 //! `kernel::elementwise::unary`.
