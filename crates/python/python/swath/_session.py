@@ -252,7 +252,11 @@ def session() -> Session:
     with _lock:
         if _default is None:
             _default = Session(**_pending)
+            _swath.use_session(_default._inner)
         return _default
+
+
+_swath.set_session_factory(session)
 
 
 def set_options(**values: Any) -> None:
@@ -272,6 +276,8 @@ def set_options(**values: Any) -> None:
         if _default is None:
             _swath.Session.check({name: _text(name, value) for name, value in rest.items()})
             _pending.update(rest)
+            if rest:
+                _swath.want_session()
             return
     session().set_options(**rest)
 

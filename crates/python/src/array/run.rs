@@ -3,17 +3,20 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use swath::array::Watch;
+use swath::session::Session;
 use swath_array::graph::Op;
 use swath_array::run::{Progress, Runner};
 use swath_array::{Array, Tensor};
 
 use crate::error::IntoPython;
 use crate::frame;
+use crate::frame::session::PySession;
 
 /// Work on fewer bytes than this ends before anybody could stop it, and is done on the calling thread.
 const QUICK_BYTES: u128 = 4 << 20;
@@ -27,13 +30,50 @@ const POLL: Duration = Duration::from_millis(50);
 /// Views of arrays up to this size compute the whole array, so that reading element after element computes it once.
 const WHOLE_BYTES_MAX: u128 = 1 << 20;
 
-fn runner() -> &'static Runner {
-    static RUNNER: OnceLock<Runner> = OnceLock::new();
-    RUNNER.get_or_init(Runner::new)
+/// The default session, once there is one: its threads, memory and devices are those of arrays.
+static SESSION: Mutex<Option<Arc<Session>>> = Mutex::new(None);
+
+/// What starts the default session, from Python.
+static FACTORY: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+
+/// Whether options were set that arrays have to follow, so that even small work waits for the session.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// Makes a session the one that arrays run in.
+#[pyfunction]
+pub fn use_session(session: &PySession) {
+    *SESSION.lock().unwrap_or_else(PoisonError::into_inner) = Some(session.session());
+}
+
+/// Sets what starts the default session, and calls [`use_session`] with it.
+#[pyfunction]
+pub fn set_session_factory(factory: Py<PyAny>) {
+    *FACTORY.lock().unwrap_or_else(PoisonError::into_inner) = Some(factory);
+}
+
+/// Has the next work wait for the default session, however small it is.
+#[pyfunction]
+pub fn want_session() {
+    WANTED.store(true, Ordering::Relaxed);
+}
+
+/// The runner of the default session. Small work does not start one: it needs neither devices nor a limit.
+fn runner(py: Python<'_>, is_quick: bool) -> PyResult<Runner> {
+    let started = || SESSION.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut session = started();
+    if session.is_none() && (!is_quick || WANTED.load(Ordering::Relaxed)) {
+        let factory = FACTORY.lock().unwrap_or_else(PoisonError::into_inner);
+        let factory = factory.as_ref().map(|factory| factory.clone_ref(py));
+        if let Some(factory) = factory {
+            factory.call0(py)?;
+            session = started();
+        }
+    }
+    Ok(session.map_or_else(Runner::new, |session| swath::array::runner(&session, &Watch::default())))
 }
 
 /// What is called between whiles with the blocks that are done and those that are expected.
-static PROGRESS: std::sync::Mutex<Option<Py<PyAny>>> = std::sync::Mutex::new(None);
+static PROGRESS: Mutex<Option<Py<PyAny>>> = std::sync::Mutex::new(None);
 
 /// Sets what is called with the counts of blocks done and expected while work runs, and returns what was set.
 #[pyfunction]
@@ -79,13 +119,15 @@ pub fn with_runner<T: Send>(
     work: impl FnOnce(&Runner) -> swath_array::Result<T> + Send,
 ) -> PyResult<T> {
     frame::arrays::load(py, arrays)?;
-    if arrays.iter().all(|array| is_quick(array)) {
-        let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(|| work(runner()))));
+    let is_quick = arrays.iter().all(|array| is_quick(array));
+    let runner = runner(py, is_quick)?;
+    if is_quick {
+        let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(|| work(&runner))));
         return outcome.unwrap_or_else(|_| Err(failed())).py();
     }
     let cancelled = Arc::new(AtomicBool::new(false));
     let progress = Arc::new(Progress::default());
-    let own = runner().clone().with_cancel(cancelled.clone()).with_progress(progress.clone());
+    let own = runner.with_cancel(cancelled.clone()).with_progress(progress.clone());
     py.detach(|| {
         std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();

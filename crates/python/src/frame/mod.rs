@@ -24,7 +24,7 @@ mod interchange;
 mod lazy;
 mod raise;
 mod run;
-mod session;
+pub mod session;
 
 use pyo3::prelude::*;
 

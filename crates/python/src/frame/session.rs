@@ -30,6 +30,13 @@ use crate::error::IntoPython;
 #[pyclass(frozen, name = "Session", module = "swath._swath")]
 pub struct PySession(Arc<Session>);
 
+impl PySession {
+    /// The session of the engine.
+    pub fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.0)
+    }
+}
+
 /// The options that are fixed when a session starts, and set by the configuration.
 fn configure(config: &mut Config, key: &str, value: &str) -> swath::Result<()> {
     let bytes = || {
