@@ -45,6 +45,9 @@ impl Values {
 
     /// Whether all that was asked of an array lies in memory.
     pub fn is_in_memory(&self, array: &Array) -> bool {
+        if let Some(own) = self.get(array.id()) {
+            return own[0].tensor().is_some();
+        }
         let (holder, output) = match array.op() {
             Op::Output(output) => (array.inputs()[0].clone(), *output),
             _ => (array.clone(), 0),
@@ -99,12 +102,13 @@ impl Values {
         if let Some(value) = array.value() {
             return Ok(Some(value.slice(&region.slices())));
         }
-        let (holder, output) = match array.op() {
-            Op::Output(output) => (&array.inputs()[0], *output),
-            _ => (array, 0),
-        };
-        match self.get(holder.id()) {
-            Some(stored) => stored[output].read(region).map(Some),
+        if let Some(own) = self.get(array.id()) {
+            return own[0].read(region).map(Some);
+        }
+        // One of several outputs, that is not a result itself, lies with its operator.
+        let Op::Output(output) = array.op() else { return Ok(None) };
+        match self.get(array.inputs()[0].id()) {
+            Some(stored) => stored[*output].read(region).map(Some),
             None => Ok(None),
         }
     }

@@ -364,6 +364,19 @@ fn decompositions_multiply_back() -> Result<()> {
 }
 
 #[test]
+fn all_outputs_of_one_operator_are_results() -> Result<()> {
+    let a = random(DType::F64, &[150, 150], 1)?;
+    let Svd { u, s, vh } = svd(&a, true)?;
+    let all = Runner::new().compute_all(&[u, s.clone(), vh, s])?;
+    assert_eq!(
+        all.iter().map(|x| x.shape().to_vec()).collect::<Vec<_>>(),
+        [vec![150, 150], vec![150], vec![150, 150], vec![150]]
+    );
+    assert_eq!(Runner::new().compute(&eigh(&a)?.vectors)?.shape(), [150, 150]);
+    Ok(())
+}
+
+#[test]
 fn takes_integers_and_narrow_floats() -> Result<()> {
     let integers = Array::from_tensor(Tensor::from_vec(vec![2i32, 1, 1, 3], &[2, 2])?);
     assert_reals(&det(&integers)?, &[5.0])?;
