@@ -411,15 +411,41 @@ impl Execution {
             shape: stage.region.shape[..cuttable].into(),
         };
         let specs = operator.outputs();
-        let outputs = specs.iter().map(|(dtype, shape)| {
+        let origin = |shape: &[usize]| -> Vec<usize> {
+            shared.start.iter().copied().chain(std::iter::repeat_n(0, shape.len() - cuttable)).collect()
+        };
+        let place_for = |(dtype, shape): &(DType, Vec<usize>)| {
             let own: Vec<usize> = shared.shape.iter().chain(&shape[cuttable..]).copied().collect();
             self.output(array, *dtype, &own)
-        });
-        let outputs: Vec<Output> = outputs.collect::<Result<_>>()?;
+        };
         let empty = shared.is_empty() || specs.iter().all(|(_, shape)| shape[cuttable..].contains(&0));
+        let grid = Grid::new(&shared, self.operator_block(array, operator.as_ref(), &shared));
+        if !empty && grid.len() == 1 {
+            let run = || operator.compute(&shared, &self.block_inputs(array, operator.as_ref(), &shared)?);
+            self.runner.expect(1);
+            self.runner.check_cancelled()?;
+            // A block alone has all threads to itself.
+            let results = match array.inputs().iter().any(|input| input.len() > BLOCK_ELEMENTS) {
+                true => self.runner.pool()?.install(run)?,
+                false => run()?,
+            };
+            self.runner.advance();
+            let stored = results.into_iter().zip(&specs).map(|(result, spec)| {
+                let origin = origin(&spec.1);
+                match self.adopted(result) {
+                    Ok(tensor) => Ok(Stored::Memory { origin, tensor }),
+                    Err(result) => {
+                        let output = place_for(spec)?;
+                        output.write(&Region::whole(result.shape()), &result)?;
+                        Ok(output.finish(origin))
+                    }
+                }
+            });
+            return stored.collect();
+        }
+        let outputs: Vec<Output> = specs.iter().map(place_for).collect::<Result<_>>()?;
         if !empty {
-            let grid = Grid::new(&shared, self.operator_block(array, operator.as_ref(), &shared));
-            let run = |number: usize| -> Result<()> {
+            self.for_each_block(grid.len(), |number| {
                 let block = grid.block(number);
                 let inputs = self.block_inputs(array, operator.as_ref(), &block)?;
                 let results = operator.compute(&block, &inputs)?;
@@ -430,18 +456,17 @@ impl Execution {
                     output.write(&place, result)?;
                 }
                 Ok(())
-            };
-            if grid.len() == 1 && array.inputs().iter().any(|input| input.len() > BLOCK_ELEMENTS) {
-                // A block alone has all threads to itself.
-                self.runner.pool()?.install(|| run(0))?;
-            } else {
-                self.for_each_block(grid.len(), run)?;
-            }
+            })?;
         }
-        let origin = |(_, shape): &(DType, Vec<usize>)| {
-            shared.start.iter().copied().chain(std::iter::repeat_n(0, shape.len() - cuttable)).collect()
-        };
-        Ok(outputs.into_iter().zip(&specs).map(|(output, spec)| output.finish(origin(spec))).collect())
+        Ok(outputs.into_iter().zip(&specs).map(|(output, (_, shape))| output.finish(origin(shape))).collect())
+    }
+
+    /// A result as it is, where its memory is its own and there is room for it; otherwise it has to be copied.
+    fn adopted(&self, result: Tensor) -> std::result::Result<Tensor, Tensor> {
+        match self.runner.memory().reserve(result.bytes() as u64, "a result") {
+            Ok(reservation) => result.try_keep(reservation),
+            Err(_) => Err(result),
+        }
     }
 
     /// What a block needs of the inputs; where the block is large, all threads compute it.

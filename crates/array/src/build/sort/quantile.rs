@@ -219,7 +219,7 @@ impl BlockOperator for Quantiles {
 
 impl Quantiles {
     fn row<T: Element, U: Element>(&self, sorted: &[T], out: &mut [U]) {
-        let is_nan = |value: &T| !(*value == *value);
+        let is_nan = |value: &T| value.to_scalar().as_float().is_nan();
         let numbers = sorted.partition_point(|value| !is_nan(value));
         let nan = U::from_scalar(Scalar::Float(f64::NAN));
         if numbers == 0 || (numbers < sorted.len() && !self.skip_nan) {
@@ -235,10 +235,12 @@ impl Quantiles {
             }
             let (a, b) = (a.to_scalar().as_float(), b.to_scalar().as_float());
             // From the nearer end, as NumPy does: exact at both.
-            let value = match fraction {
-                half if half == 0.5 => a / 2.0 + b / 2.0,
-                low if low < 0.5 => a + (b - a) * low,
-                high => b - (b - a) * (1.0 - high),
+            let value = if fraction == 0.5 {
+                a / 2.0 + b / 2.0
+            } else if fraction < 0.5 {
+                a + (b - a) * fraction
+            } else {
+                b - (b - a) * (1.0 - fraction)
             };
             *out = U::from_scalar(Scalar::Float(value));
         }

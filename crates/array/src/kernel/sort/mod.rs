@@ -163,7 +163,7 @@ pub fn compare_complex<R: Ordered + Copy>(a: Complex<R>, b: Complex<R>) -> Order
 where
     Complex<R>: Copy,
 {
-    let nan = |x: R| x != x;
+    let nan = |x: R| x.to_scalar().as_float().is_nan();
     let part = |x: R| if nan(x) { None } else { Some(x.canonical().key()) };
     let class = |x: Complex<R>| (nan(x.re), nan(x.im));
     class(a)
