@@ -27,7 +27,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Outcome {
 /// Builds the library and puts it with the package's modules into a folder for `PYTHONPATH`, which it returns.
 fn stage() -> Outcome<PathBuf> {
     // The whole workspace, as the other steps build it: with other features DataFusion would be compiled anew.
-    run_program(cargo().args(["build", "--workspace", "--quiet"]))?;
+    run_program(cargo().args(["build", "--workspace", "--all-targets", "--quiet"]))?;
     let folder = target().join("python-package");
     let package = folder.join("swath");
     let cannot = |error: std::io::Error| format!("cannot make '{}': {error}", package.display());

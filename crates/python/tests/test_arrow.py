@@ -49,7 +49,9 @@ def test_every_type_becomes_the_values_that_pyarrow_gives():
     theirs = TABLE.drop(["f", "t"]).to_pydict()
     for name, values in theirs.items():
         if name == "z":
-            assert [moment and moment.timestamp() for moment in ours[name]] == [m and m.timestamp() for m in values]
+            assert [moment and moment.timestamp() for moment in ours[name]] == [
+                m and m.timestamp() for m in values
+            ]
         else:
             assert ours[name] == values, name
     # Moments are told to the microsecond.
@@ -168,7 +170,9 @@ def test_pandas_refuses_what_it_cannot_mean():
 
 
 def test_polars_goes_in_and_out():
-    data = pl.DataFrame({"i": [1, None], "s": ["a", "b"], "l": [[1], []], "c": pl.Series(["x", "y"], dtype=pl.Categorical)})
+    data = pl.DataFrame(
+        {"i": [1, None], "s": ["a", "b"], "l": [[1], []], "c": pl.Series(["x", "y"], dtype=pl.Categorical)}
+    )
     frame = sw.from_arrow(data)
     assert frame.to_pydict()["l"] == [[1], []]
     assert pl.DataFrame(frame.select("i", "s", "l")).equals(data.select("i", "s", "l"))
@@ -227,5 +231,7 @@ WITHOUT_PYARROW = """if True:
 
 
 def test_nothing_but_to_arrow_needs_pyarrow():
-    done = subprocess.run([sys.executable, "-c", WITHOUT_PYARROW], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PYARROW], capture_output=True, text=True, check=False
+    )
     assert done.stdout == "ok\n", done.stderr

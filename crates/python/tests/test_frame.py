@@ -190,7 +190,9 @@ def test_division_is_python_s():
     assert values["%"] == [x % y for x, y in pairs]
     floats = frame.cast(float).select((a // b).alias("//"), (a % b).alias("%"), (1 / (a - a)).alias("inf"))
     assert floats.to_pydict()["//"] == [float(x // y) for x, y in pairs]
-    assert floats.to_pydict()["%"] == [math.fmod(x, y) + (y if math.fmod(x, y) * y < 0 else 0) for x, y in pairs]
+    assert floats.to_pydict()["%"] == [
+        math.fmod(x, y) + (y if math.fmod(x, y) * y < 0 else 0) for x, y in pairs
+    ]
     assert floats.to_pydict()["inf"] == [math.inf] * 4
 
 
@@ -205,7 +207,12 @@ def test_operators_take_values_on_the_left():
     frame = sw.DataFrame({"x": [2, 4]})
     x = col("x")
     values = frame.select(
-        (10 - x).alias("-"), (8 / x).alias("/"), (9 // x).alias("//"), (9 % x).alias("%"), (2**x).alias("**"), (np.float64(1) + x).alias("+")
+        (10 - x).alias("-"),
+        (8 / x).alias("/"),
+        (9 // x).alias("//"),
+        (9 % x).alias("%"),
+        (2**x).alias("**"),
+        (np.float64(1) + x).alias("+"),
     ).to_pydict()
     assert values == {"-": [8, 6], "/": [4.0, 2.0], "//": [4, 2], "%": [1, 1], "**": [4, 16], "+": [3.0, 5.0]}
 
@@ -218,7 +225,10 @@ def test_text_is_joined_by_plus():
 def test_nulls_and_nan(points):
     y = col("y")
     values = points.select(
-        y.is_null().alias("null"), y.is_nan().alias("nan"), y.fill_null(9).alias("filled"), y.fill_nan(7).alias("numbers")
+        y.is_null().alias("null"),
+        y.is_nan().alias("nan"),
+        y.fill_null(9).alias("filled"),
+        y.fill_nan(7).alias("numbers"),
     ).to_pydict()
     assert values["null"] == [False, False, False, True, False, False]
     assert values["nan"] == [False, True, False, None, False, False]
@@ -229,7 +239,14 @@ def test_nulls_and_nan(points):
     assert points.fill_null(0, ["x"]).to_pydict()["x"] == [1, 2, 3, 4, 0, 6]
     assert len(points.drop_nulls()) == 4
     assert len(points.drop_nulls("k")) == 5
-    assert points.select(col("k").eq_null(None).alias("e")).to_pydict()["e"] == [False, False, False, True, False, False]
+    assert points.select(col("k").eq_null(None).alias("e")).to_pydict()["e"] == [
+        False,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_choices_and_bounds():
@@ -296,25 +313,33 @@ def test_text_functions():
 
 
 def test_time_functions():
-    moments = [datetime.datetime(2024, 2, 29, 13, 14, 15, 160017), datetime.datetime(1969, 7, 20, 20, 17, 40), None]
+    moments = [
+        datetime.datetime(2024, 2, 29, 13, 14, 15, 160017),
+        datetime.datetime(1969, 7, 20, 20, 17, 40),
+        None,
+    ]
     t = col("t")
-    values = sw.DataFrame({"t": moments}).select(
-        t.dt.year().alias("year"),
-        t.dt.quarter().alias("quarter"),
-        t.dt.month().alias("month"),
-        t.dt.week().alias("week"),
-        t.dt.day().alias("day"),
-        t.dt.day_of_year().alias("day_of_year"),
-        t.dt.weekday().alias("weekday"),
-        t.dt.hour().alias("hour"),
-        t.dt.minute().alias("minute"),
-        t.dt.second().alias("second"),
-        t.dt.microsecond().alias("microsecond"),
-        t.dt.date().alias("date"),
-        t.dt.truncate("month").alias("truncate"),
-        t.dt.strftime("%Y/%m").alias("strftime"),
-        (t + datetime.timedelta(days=1)).alias("tomorrow"),
-    ).to_pydict()
+    values = (
+        sw.DataFrame({"t": moments})
+        .select(
+            t.dt.year().alias("year"),
+            t.dt.quarter().alias("quarter"),
+            t.dt.month().alias("month"),
+            t.dt.week().alias("week"),
+            t.dt.day().alias("day"),
+            t.dt.day_of_year().alias("day_of_year"),
+            t.dt.weekday().alias("weekday"),
+            t.dt.hour().alias("hour"),
+            t.dt.minute().alias("minute"),
+            t.dt.second().alias("second"),
+            t.dt.microsecond().alias("microsecond"),
+            t.dt.date().alias("date"),
+            t.dt.truncate("month").alias("truncate"),
+            t.dt.strftime("%Y/%m").alias("strftime"),
+            (t + datetime.timedelta(days=1)).alias("tomorrow"),
+        )
+        .to_pydict()
+    )
     for row, moment in enumerate(moments[:2]):
         assert {name: column[row] for name, column in values.items()} == {
             "year": moment.year,
@@ -336,14 +361,20 @@ def test_time_functions():
     assert all(column[2] is None for column in values.values())
     parsed = sw.DataFrame({"s": ["2024-02-29T01:02:03"]}).select(col("s").str.to_datetime())
     assert parsed.to_pydict()["s"] == [datetime.datetime(2024, 2, 29, 1, 2, 3)]
-    assert sw.DataFrame({"t": moments}).filter(t < datetime.datetime(2000, 1, 1)).to_pydict()["t"] == [moments[1]]
+    assert sw.DataFrame({"t": moments}).filter(t < datetime.datetime(2000, 1, 1)).to_pydict()["t"] == [
+        moments[1]
+    ]
 
 
 def test_list_functions():
     frame = sw.DataFrame({"l": [[1, 2, 3], [], None]})
     items = col("l").list
     values = frame.select(
-        items.len().alias("len"), items.get(0).alias("first"), items.get(-1).alias("last"), items.contains(2).alias("has"), items.join("-").alias("join")
+        items.len().alias("len"),
+        items.get(0).alias("first"),
+        items.get(-1).alias("last"),
+        items.contains(2).alias("has"),
+        items.join("-").alias("join"),
     ).to_pydict()
     assert values["len"] == [3, 0, None]
     assert values["first"] == [1, None, None]
@@ -418,7 +449,9 @@ def test_joins(how, rows):
         left.join(right.rename({"k": "key"}), left_on="k", right_on="key", how=how),
     ):
         assert joined.columns == (["k", "x"] if how in ("semi", "anti") else ["k", "x", "y"])
-        found = sorted((tuple(row.values()) for row in joined.to_pylist()), key=lambda row: [str(cell) for cell in row])
+        found = sorted(
+            (tuple(row.values()) for row in joined.to_pylist()), key=lambda row: [str(cell) for cell in row]
+        )
         assert found == sorted(rows, key=lambda row: [str(cell) for cell in row])
 
 
@@ -435,7 +468,10 @@ def test_joins_mark_names_that_both_sides_have():
 def test_sort_orders_nulls_and_nan(points):
     assert points.sort("x", descending=True).to_pydict()["x"] == [6, 4, 3, 2, 1, None]
     assert points.sort("x", nulls_last=False).to_pydict()["x"] == [None, 1, 2, 3, 4, 6]
-    assert points.sort("k", "x", descending=[False, True]).to_pydict()["x"][:4] == [3, 1, None, 2][:2] + [2, None]
+    assert points.sort("k", "x", descending=[False, True]).to_pydict()["x"][:4] == [3, 1, None, 2][:2] + [
+        2,
+        None,
+    ]
     y = points.sort("y").to_pydict()["y"]
     assert y[:4] == [-0.0, 0.5, 1.5, 2.5] and math.isnan(y[4]) and y[5] is None
     assert points.sort(-col("x")).to_pydict()["x"][0] == 6

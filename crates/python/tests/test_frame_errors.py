@@ -99,7 +99,9 @@ def test_bad_json_names_its_line(tmp_path):
         sw.read_json(path).compute()
 
 
-@pytest.mark.parametrize("query", ["SELEC 1", "SELECT", "SELECT 1 +", "SELECT 'open", "SELECT nosuch(1)", "SELECT 1 FROM (", ""])
+@pytest.mark.parametrize(
+    "query", ["SELEC 1", "SELECT", "SELECT 1 +", "SELECT 'open", "SELECT nosuch(1)", "SELECT 1 FROM (", ""]
+)
 def test_bad_sql_is_a_value_error(query):
     with pytest.raises((ValueError, KeyError)):
         sw.sql(query)
@@ -171,7 +173,10 @@ def test_wrong_types_are_type_errors(make, match):
         (lambda: sw.DataFrame({"x": [1]}).head(-1), "0 or more"),
         (lambda: sw.DataFrame({"x": [1]}).sort(), "columns to sort by"),
         (lambda: sw.DataFrame({"x": [1]}).sort("x", descending=[True, False]), "2 values for 1"),
-        (lambda: sw.DataFrame({"x": [1]}).join({"x": [1]}, on="x", how="sideways"), "'sideways' is not a kind of join"),
+        (
+            lambda: sw.DataFrame({"x": [1]}).join({"x": [1]}, on="x", how="sideways"),
+            "'sideways' is not a kind of join",
+        ),
         (lambda: sw.DataFrame({"x": [1]}).join({"x": [1]}), "columns that must agree"),
         (lambda: sw.DataFrame({"x": [1]}).join({"x": [1]}, left_on="x"), "1 keys on the left and 0"),
         (lambda: sw.DataFrame({"x": [1]}).select("x", "x"), "two columns|unique|same name|name 'x'"),
@@ -258,7 +263,9 @@ def test_ctrl_c_cancels_a_query():
 
 
 def test_other_threads_run_while_a_query_does():
-    frame = sw.sql("SELECT sum(a.value * b.value) AS s FROM generate_series(1, 3000) a, generate_series(1, 3000) b")
+    frame = sw.sql(
+        "SELECT sum(a.value * b.value) AS s FROM generate_series(1, 3000) a, generate_series(1, 3000) b"
+    )
     counted, stop = [0], threading.Event()
 
     def count():
@@ -282,7 +289,10 @@ def test_frames_are_used_by_many_threads():
     results = []
 
     def use(number):
-        results.append(sw.sql(f"SELECT sum(x) + {number} AS s FROM t", t=frame.filter(col("x") >= number)).item() - number)
+        results.append(
+            sw.sql(f"SELECT sum(x) + {number} AS s FROM t", t=frame.filter(col("x") >= number)).item()
+            - number
+        )
 
     threads = [threading.Thread(target=use, args=(number,)) for number in range(8)]
     for thread in threads:

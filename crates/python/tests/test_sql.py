@@ -40,7 +40,11 @@ def test_a_frame_of_sql_goes_on():
     frame = sw.sql("SELECT a.x, b.y FROM a JOIN b ON a.x = b.x", a={"x": [1, 2]}, b={"x": [2], "y": ["b"]})
     assert not frame.is_computed
     assert frame.columns == ["x", "y"]
-    assert frame.filter(col("x") > 1).with_columns(z=col("x") * 2).to_pydict() == {"x": [2], "y": ["b"], "z": [4]}
+    assert frame.filter(col("x") > 1).with_columns(z=col("x") * 2).to_pydict() == {
+        "x": [2],
+        "y": ["b"],
+        "z": [4],
+    }
     assert frame.compute().receipt.query.startswith("SELECT a.x")
 
 
@@ -239,13 +243,19 @@ def test_progress_stays_quiet_without_a_terminal():
     assert done.stderr == ""
 
 
-def test_fallbacks_warn_where_asked(tmp_path):
+def test_fallbacks_warn_where_asked():
     own = sw.Session(placement="device", fallback="warn")
     frame = own.sql("SELECT sum(x) AS s FROM t", t={"x": [1, 2]})
-    if own.device is None:
-        assert frame.item() == 3
-        receipt = frame.compute().receipt
-        assert receipt.operators[0]["place"] == "host"
+    if own.device is not None:
+        assert frame.compute().receipt.operators[0]["place"] != "host"
+        return
+    with pytest.warns(RuntimeWarning, match="ran on the CPU"):
+        computed = frame.compute()
+    assert computed.item() == 3
+    assert computed.receipt.fallbacks and computed.receipt.operators[0]["place"] == "host"
+    own.set_options(fallback="error")
+    with pytest.raises((ValueError, NotImplementedError, RuntimeError), match="no device|device"):
+        frame.compute()
 
 
 def test_doctor_and_sessions_show_themselves():

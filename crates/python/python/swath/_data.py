@@ -39,7 +39,9 @@ def from_mapping(columns: Mapping[str, Any], session: Session) -> _swath.Frame:
             raise TypeError(f"the name of a column is a str, not {_described(name)}")
     single = {name for name, values in columns.items() if _is_single(values)}
     if single and len(single) == len(columns):
-        raise ValueError(f"column {next(iter(columns))!r} is a single value: give a list where there is no column to tell the number of rows")
+        raise ValueError(
+            f"column {next(iter(columns))!r} is a single value: give a list where there is no column to tell the number of rows"
+        )
     made = {name: column_of(name, values) for name, values in columns.items() if name not in single}
     if single:
         rows = max(len(column) for column in made.values())
@@ -80,7 +82,9 @@ def _numpy_column(name: str, values: Any, numpy: Any) -> _swath.Column:
         values = values.data
     kind = values.dtype.kind
     if kind == "c":
-        raise TypeError(f"column {name!r} is of {values.dtype}: a column holds no complex numbers; give the real and the imaginary part")
+        raise TypeError(
+            f"column {name!r} is of {values.dtype}: a column holds no complex numbers; give the real and the imaginary part"
+        )
     if kind in "OUST" or values.dtype.names or values.dtype == numpy.longdouble and values.dtype.itemsize > 8:
         if mask is not None:
             values = numpy.where(mask, None, values.astype(object))
@@ -92,17 +96,34 @@ def _numpy_column(name: str, values: Any, numpy: Any) -> _swath.Column:
             return _of_bytes("timestamp[s]", days, mask, numpy.isnat(days), numpy)
         if unit not in ("s", "ms", "us", "ns") or step != 1:
             if unit not in ("Y", "M", "W", "D", "h", "m", "s"):
-                raise TypeError(f"column {name!r} is of {values.dtype}: a column holds times in s, ms, us or ns")
+                raise TypeError(
+                    f"column {name!r} is of {values.dtype}: a column holds times in s, ms, us or ns"
+                )
             unit = "s"
             values = values.astype(f"{'datetime64' if kind == 'M' else 'timedelta64'}[s]")
         type_name = f"{'timestamp' if kind == 'M' else 'duration'}[{unit}]"
         return _of_bytes(type_name, values, mask, numpy.isnat(values), numpy)
     if values.dtype.name not in _NUMPY_TYPES:
-        raise TypeError(f"column {name!r} is of {values.dtype}: a column holds bool, int8 to int64, uint8 to uint64, float16 to float64, times or text")
+        raise TypeError(
+            f"column {name!r} is of {values.dtype}: a column holds bool, int8 to int64, uint8 to uint64, float16 to float64, times or text"
+        )
     return _of_bytes(values.dtype.name, values, mask, None, numpy)
 
 
-_NUMPY_TYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
+_NUMPY_TYPES = (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+)
 
 
 def _of_bytes(type_name: str, values: Any, mask: Any, missing: Any, numpy: Any) -> _swath.Column:
@@ -143,7 +164,9 @@ def _pandas_column(name: str, series: Any) -> _swath.Column:
     missing = series.isna().to_numpy(dtype=bool)
     values = series.to_numpy()
     if values.dtype.kind == "O":
-        return _swath.Column.from_values(name, [None if gone else value for value, gone in zip(values.tolist(), missing)])
+        return _swath.Column.from_values(
+            name, [None if gone else value for value, gone in zip(values.tolist(), missing)]
+        )
     return _numpy_column(name, numpy.ma.MaskedArray(values, missing), numpy)
 
 

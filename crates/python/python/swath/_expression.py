@@ -347,15 +347,30 @@ class Expr:
             raise ValueError(f"a quantile is between 0 and 1, not {q}")
         return self.cast("float64")._call("percentile_cont", float(q)).alias(self.name)
 
-    def first(self, order_by: builtins.str | Expr | Iterable[builtins.str | Expr] | None = None, *, descending: bool | Sequence[bool] = False) -> Expr:
+    def first(
+        self,
+        order_by: builtins.str | Expr | Iterable[builtins.str | Expr] | None = None,
+        *,
+        descending: bool | Sequence[bool] = False,
+    ) -> Expr:
         """The first value in the order of ``order_by``; without it, any one value."""
         return self._ordered("first_value", order_by, descending)
 
-    def last(self, order_by: builtins.str | Expr | Iterable[builtins.str | Expr] | None = None, *, descending: bool | Sequence[bool] = False) -> Expr:
+    def last(
+        self,
+        order_by: builtins.str | Expr | Iterable[builtins.str | Expr] | None = None,
+        *,
+        descending: bool | Sequence[bool] = False,
+    ) -> Expr:
         """The last value in the order of ``order_by``; without it, any one value."""
         return self._ordered("last_value", order_by, descending)
 
-    def to_list(self, order_by: builtins.str | Expr | Iterable[builtins.str | Expr] | None = None, *, descending: bool | Sequence[bool] = False) -> Expr:
+    def to_list(
+        self,
+        order_by: builtins.str | Expr | Iterable[builtins.str | Expr] | None = None,
+        *,
+        descending: bool | Sequence[bool] = False,
+    ) -> Expr:
         """The values as one list, in the order of ``order_by``."""
         return self._ordered("array_agg", order_by, descending)
 

@@ -9,7 +9,17 @@ from typing import Any, Self, TypeAlias
 from swath import _data, _expression, _receipt, _session, _show, _swath
 from swath._expression import Expr, TypeName, call_function, col, lit, row_count, when
 from swath._receipt import Receipt
-from swath._session import Session, options, read_csv, read_ipc, read_json, read_parquet, session, set_options, sql
+from swath._session import (
+    Session,
+    options,
+    read_csv,
+    read_ipc,
+    read_json,
+    read_parquet,
+    session,
+    set_options,
+    sql,
+)
 
 __all__ = [
     "DataFrame",
@@ -43,7 +53,9 @@ def _item(value: Column) -> str | _swath.Expression:
         return value._inner
     if isinstance(value, str):
         return value
-    raise TypeError(f"expected a column's name, SQL or an expression, not a value of type {type(value).__name__}")
+    raise TypeError(
+        f"expected a column's name, SQL or an expression, not a value of type {type(value).__name__}"
+    )
 
 
 def _flat(values: Iterable[Column | Iterable[Column]]) -> list[Column]:
@@ -214,7 +226,9 @@ class DataFrame:
             return self.select(*(col(name) if isinstance(name, str) else name for name in key))
         if isinstance(key, slice):
             return self._slice(key)
-        raise TypeError(f"a frame takes a column's name, a list of them, a condition or a slice, not {type(key).__name__}")
+        raise TypeError(
+            f"a frame takes a column's name, a list of them, a condition or a slice, not {type(key).__name__}"
+        )
 
     def _slice(self, key: slice) -> DataFrame:
         if key.step not in (None, 1):
@@ -259,7 +273,10 @@ class DataFrame:
         {'x': [10, 30], 'share': [0.25, 0.75]}
         """
         items: list[tuple[str | None, Any]] = [(None, _item(value)) for value in _flat(columns)]
-        items += [(name, _item(value) if isinstance(value, str) else lit(value)._inner) for name, value in named.items()]
+        items += [
+            (name, _item(value) if isinstance(value, str) else lit(value)._inner)
+            for name, value in named.items()
+        ]
         return self._with(self._inner.with_columns(items))
 
     def filter(self, *conditions: Column) -> Self:
@@ -272,7 +289,9 @@ class DataFrame:
         """
         for condition in conditions:
             if isinstance(condition, bool):
-                raise TypeError("a condition is an expression, not a bool: is a method such as .dt.year compared without being called?")
+                raise TypeError(
+                    "a condition is an expression, not a bool: is a method such as .dt.year compared without being called?"
+                )
         return self._with(self._inner.filter([_item(condition) for condition in conditions]))
 
     def drop(self, *columns: str | Iterable[str], strict: bool = True) -> Self:
@@ -360,7 +379,12 @@ class DataFrame:
                 frame._inner.select([_swath.Expression.column(name) for name in dict.fromkeys(names)])
         return self._with(self._inner.join(other._inner, left, right, how, suffix))
 
-    def sort(self, *by: Column | Iterable[Column], descending: bool | Sequence[bool] = False, nulls_last: bool = True) -> Self:
+    def sort(
+        self,
+        *by: Column | Iterable[Column],
+        descending: bool | Sequence[bool] = False,
+        nulls_last: bool = True,
+    ) -> Self:
         """Sorts by columns, the first before the others; NaN is greater than any number.
 
         >>> import swath as sw
@@ -469,7 +493,9 @@ class DataFrame:
                 kinds[name] = "other"
         expressions = {}
         for place, (name, kind) in enumerate(kinds.items()):
-            known = {"number": [label for label, _ in statistics], "ordered": ordered, "other": everywhere}[kind]
+            known = {"number": [label for label, _ in statistics], "ordered": ordered, "other": everywhere}[
+                kind
+            ]
             for label, statistic in statistics:
                 if label in known:
                     value = statistic(col(name))
@@ -620,12 +646,18 @@ class DataFrame:
             if value is not None
         ]
         written = self._inner.write(os.path.expanduser(path), format, texts, options.progress)
-        receipt = Receipt(*written.receipt())
+        outcome = written.receipt()
+        assert outcome is not None, "what was written was computed"
+        receipt = Receipt(*outcome)
         _receipt.warn(receipt)
         return receipt
 
     def write_parquet(
-        self, path: str | os.PathLike[str], *, compression: str | None = None, row_group_rows: int | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        compression: str | None = None,
+        row_group_rows: int | None = None,
     ) -> Receipt:
         """Writes the rows to a Parquet file: beside its place, and renamed when it is whole, so never in part.
 
@@ -634,7 +666,9 @@ class DataFrame:
             compression: ``"zstd(3)"``, ``"snappy"``, ``"lz4"``, ``"gzip(6)"``, ``"uncompressed"``, ...
             row_group_rows: the most rows of a row group.
         """
-        return self._write(path, "parquet", {"compression": compression, "max_row_group_size": row_group_rows})
+        return self._write(
+            path, "parquet", {"compression": compression, "max_row_group_size": row_group_rows}
+        )
 
     def write_csv(
         self,
@@ -699,7 +733,10 @@ class GroupBy:
         return self._frame._with(self._frame._inner.aggregate(self._keys, items))
 
     def _each(self, aggregate: str, numbers_only: bool) -> DataFrame:
-        keys = set(self._frame._inner.aggregate(self._keys, []).schema()[place][0] for place in range(len(self._keys)))
+        keys = set(
+            self._frame._inner.aggregate(self._keys, []).schema()[place][0]
+            for place in range(len(self._keys))
+        )
         numbers = ("int8", "int16", "int32", "int64", "uint", "float", "decimal")
         wanted = [
             name
@@ -793,7 +830,9 @@ def from_arrow(data: Any) -> DataFrame:
     owner = _session.session()
     frame = owner._inner.from_arrow(data)
     if frame is None:
-        raise TypeError(f"a {type(data).__name__} has no Arrow data: neither __arrow_c_stream__ nor __arrow_c_array__")
+        raise TypeError(
+            f"a {type(data).__name__} has no Arrow data: neither __arrow_c_stream__ nor __arrow_c_array__"
+        )
     return DataFrame._wrap(owner, frame)
 
 

@@ -67,4 +67,6 @@ def warn(receipt: Receipt | None) -> None:
     if receipt is None or '"fallback_policy":"warn"' not in receipt._json:
         return
     for fallback in receipt.fallbacks:
-        warnings.warn(f"{fallback['operator']} ran on the CPU: {fallback['reason']}", RuntimeWarning, stacklevel=4)
+        warnings.warn(
+            f"{fallback['operator']} ran on the CPU: {fallback['reason']}", RuntimeWarning, stacklevel=3
+        )

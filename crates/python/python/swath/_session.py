@@ -12,7 +12,17 @@ from swath import _swath
 if TYPE_CHECKING:
     from swath._frame import DataFrame
 
-__all__ = ["Session", "options", "read_csv", "read_ipc", "read_json", "read_parquet", "session", "set_options", "sql"]
+__all__ = [
+    "Session",
+    "options",
+    "read_csv",
+    "read_ipc",
+    "read_json",
+    "read_parquet",
+    "session",
+    "set_options",
+    "sql",
+]
 
 #: One file, glob or folder, or many of them.
 Paths: TypeAlias = "str | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
@@ -138,7 +148,9 @@ class Session:
         _known(options)
         for name in options:
             if name in _FIXED:
-                raise ValueError(f"{name} is fixed when the session starts: give it to swath.Session, or set it before the first use")
+                raise ValueError(
+                    f"{name} is fixed when the session starts: give it to swath.Session, or set it before the first use"
+                )
         values = {name: _text(name, value) for name, value in options.items()}
         for name, text in values.items():
             self._set(name, text)
@@ -182,7 +194,9 @@ class Session:
         """Opens Parquet files, as :func:`read_parquet` does."""
         return self._read(paths, "parquet")
 
-    def read_csv(self, paths: Paths, *, header: bool = True, delimiter: str | None = None, infer_rows: int = 1000) -> DataFrame:
+    def read_csv(
+        self, paths: Paths, *, header: bool = True, delimiter: str | None = None, infer_rows: int = 1000
+    ) -> DataFrame:
         """Opens CSV files, as :func:`read_csv` does."""
         return self._read(paths, "csv", header=header, delimiter=delimiter, infer_rows=infer_rows)
 
@@ -221,7 +235,9 @@ class Session:
 
     def __repr__(self) -> str:
         device, absence = self._inner.device()
-        shown = ", ".join(f"{name.removeprefix('swath.')}={value}" for name, value in self._inner.options()[:3])
+        shown = ", ".join(
+            f"{name.removeprefix('swath.')}={value}" for name, value in self._inner.options()[:3]
+        )
         return f"Session on {device or f'host ({absence})'}: {shown}"
 
 
@@ -322,7 +338,9 @@ def read_parquet(paths: Paths) -> DataFrame:
     return session().read_parquet(paths)
 
 
-def read_csv(paths: Paths, *, header: bool = True, delimiter: str | None = None, infer_rows: int = 1000) -> DataFrame:
+def read_csv(
+    paths: Paths, *, header: bool = True, delimiter: str | None = None, infer_rows: int = 1000
+) -> DataFrame:
     """Opens CSV files as a frame; the types of the columns are inferred from the first ``infer_rows`` rows of each file.
 
     The delimiter is a tab for ``.tsv`` and a comma otherwise. Files whose names end in ``.gz``, ``.bz2``, ``.xz`` or ``.zst``

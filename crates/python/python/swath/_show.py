@@ -40,9 +40,16 @@ def html(frame: _swath.Frame) -> str:
         caption = f"DataFrame, not computed; runs on {_safe(_place(frame))}"
         return f"<table><caption>{caption}</caption><tr><th>column</th><th>type</th></tr>{rows}</table>"
     shown = _shown(len(schema))
-    head = "".join(f"<th>{_safe(schema[place][0])}<br><small>{_safe(schema[place][1])}</small></th>" for place in shown)
+    head = "".join(
+        f"<th>{_safe(schema[place][0])}<br><small>{_safe(schema[place][1])}</small></th>" for place in shown
+    )
     body = "".join(
-        "<tr>" + "".join(f"<td>{'<i>null</i>' if row[place] is None else _safe(_short(row[place]))}</td>" for place in shown) + "</tr>"
+        "<tr>"
+        + "".join(
+            f"<td>{'<i>null</i>' if row[place] is None else _safe(_short(row[place]))}</td>"
+            for place in shown
+        )
+        + "</tr>"
         for row in frame.cells(ROWS_MAX)
     )
     return f"<table><tr>{head}</tr>{body}</table><small>{_safe(' '.join(_more(frame, schema)))}</small>"
@@ -74,7 +81,9 @@ def _short(value: str | None) -> str:
 
 
 def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:
-    padded = (cell.rjust(width) if flag else cell.ljust(width) for cell, width, flag in zip(cells, widths, right))
+    padded = (
+        cell.rjust(width) if flag else cell.ljust(width) for cell, width, flag in zip(cells, widths, right)
+    )
     return "  ".join(padded).rstrip()
 
 

@@ -1,7 +1,6 @@
 //! Arrow columns as Python's values, NumPy's buffers, and text to show.
 
 use std::ffi::c_int;
-use std::ptr;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StructArray, downcast_integer_array,
@@ -62,7 +61,7 @@ impl Bytes {
     }
 
     unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
-        debug_assert!(!view.is_null() && !ptr::eq(view, ptr::null()));
+        debug_assert!(!view.is_null(), "Python gives back the view that it was given");
     }
 }
 
@@ -167,13 +166,12 @@ impl<'py> Classes<'py> {
 
     fn values(&self, column: &ArrayRef) -> PyResult<Vec<Option<Bound<'py, PyAny>>>> {
         let py = self.py;
-        let object = |value: PyResult<Bound<'py, PyAny>>| value;
         let to = |data_type: DataType| cast(column, &data_type).map_err(raise);
         match column.data_type() {
             DataType::Null => Ok(vec![None; column.len()]),
             DataType::Boolean => {
                 let flags: &BooleanArray = column.as_boolean();
-                self.each(flags, |row| object(Ok(flags.value(row).into_pyobject(py)?.to_owned().into_any())))
+                self.each(flags, |row| Ok(flags.value(row).into_pyobject(py)?.to_owned().into_any()))
             }
             data_type if data_type.is_integer() => downcast_integer_array!(
                 column => self.each(column, |row| Ok(column.value(row).into_pyobject(py)?.into_any())),
