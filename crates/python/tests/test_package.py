@@ -167,6 +167,37 @@ def test_random_numbers_do_not_depend_on_chunks():
     assert y.dtype == sw.int8 and (int(y.min()), int(y.max())) == (0, 9)
 
 
+def test_files(tmp_path):
+    x = sw.arange(24, chunks=6).reshape(4, 6) * 1.5
+    for name in ("x.npy", "x.zarr", "x.safetensors"):
+        sw.save(tmp_path / name, x)
+        assert sw.array_equal(sw.load(tmp_path / name), x)
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), np.asarray(x))
+    np.save(tmp_path / "y.npy", np.asarray(x))
+    assert sw.load(tmp_path / "*.npy").shape == (8, 6)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        sw.load(tmp_path / "nowhere.npy")
+    (tmp_path / "z.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-8])
+    with pytest.raises(OSError, match="z.npy"):
+        sw.load(tmp_path / "z.npy").compute()
+
+
+def test_functions_of_blocks():
+    x = sw.arange(12, chunks=4)
+    sizes = []
+    y = sw.map_blocks(lambda block: (sizes.append(block.size), block * 2)[1], x, dtype=x.dtype)
+    assert sizes == [] and y.tolist() == list(range(0, 24, 2)) and sizes == [4, 4, 4]
+    smooth = sw.map_overlap(lambda b: b + np.roll(b, 1) + np.roll(b, -1), x, 1, "periodic")
+    values = np.arange(12)
+    assert smooth.tolist() == (values + np.roll(values, 1) + np.roll(values, -1)).tolist()
+
+    def fails(block):
+        raise IndexError("not here")
+
+    with pytest.raises(IndexError, match="not here"):
+        sw.map_blocks(fails, x, dtype=x.dtype).compute()
+
+
 A = np.array([[3.0, 1.0, np.nan], [4.0, -1.0, 5.0]])
 B = np.array([[3, 1, 2], [4, -1, 5]])
 
@@ -230,6 +261,18 @@ SAME_AS_NUMPY = [
     lambda m: m.sort(m.asarray(B), axis=0),
     lambda m: m.argsort(m.asarray(B), axis=None),
     lambda m: m.interp(m.asarray([0.5, 2.0, -1.0]), m.asarray([0.0, 1.0]), m.asarray([0.0, 10.0])),
+    lambda m: m.median(m.asarray(B), axis=0),
+    lambda m: m.nanmedian(m.asarray(A), axis=1),
+    lambda m: m.quantile(m.asarray(B), [0.1, 0.75], axis=1),
+    lambda m: m.percentile(m.asarray(B), 30),
+    lambda m: m.histogram(m.asarray(B), bins=4),
+    lambda m: m.histogram(m.asarray([0.5, 1.5, 1.6]), bins=[0.0, 1.0, 2.0], density=True),
+    lambda m: m.bincount(m.asarray([1, 3, 3])),
+    lambda m: m.digitize(m.asarray([0.5, 1.5]), m.asarray([0.0, 1.0, 2.0])),
+    lambda m: m.intersect1d(m.asarray([1, 2]), m.asarray([2, 3])),
+    lambda m: m.union1d(m.asarray([1, 2]), m.asarray([2, 3])),
+    lambda m: m.cov(m.asarray(B)),
+    lambda m: m.corrcoef(m.asarray(B)),
     lambda m: m.split(m.asarray(B), 3, axis=1),
     lambda m: m.array_split(m.asarray([1, 2, 3]), 2),
     lambda m: m.atleast_3d(m.asarray(B)),

@@ -1,5 +1,6 @@
 //! Arrays: the class, and the functions of the engine by family.
 
+mod blocks;
 pub mod class;
 pub mod convert;
 mod creation;
@@ -15,8 +16,8 @@ mod manipulate;
 mod random;
 mod reduce;
 pub mod run;
+mod sets;
 mod show;
-// mod sets;
 mod sort;
 mod storage;
 
@@ -27,6 +28,7 @@ use class::PyArray;
 
 /// Adds the class and the functions of arrays to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    blocks::register(module)?;
     dtype::register(module)?;
     class::register(module)?;
     creation::register(module)?;
@@ -34,7 +36,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     random::register(module)?;
     reduce::register(module)?;
     manipulate::register(module)?;
-    // sets::register(module)?;
+    sets::register(module)?;
     sort::register(module)?;
     storage::register(module)?;
     decompose::register(module)?;

@@ -15,7 +15,7 @@ use super::run::guarded;
 /// the scale of `exponential`.
 #[pyfunction]
 #[pyo3(signature = (name, seed, stream, shape, dtype, chunks, first, second))]
-#[expect(clippy::too_many_arguments, reason = "the Python half passes all of them, always")]
+#[allow(clippy::too_many_arguments, reason = "the Python half passes all of them, always")]
 fn draw(
     name: &str,
     seed: u64,
