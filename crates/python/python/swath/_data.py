@@ -20,7 +20,7 @@ def frame_of(data: Any, session: Session) -> _swath.Frame:
         return data
     if _is_pandas(data):
         return from_pandas(data, session, index=False)
-    frame = session._inner.from_arrow(data)
+    frame = session._inner.take_arrow(data)
     if frame is not None:
         return frame
     if isinstance(data, (list, tuple)) and all(isinstance(row, Mapping) for row in data):
@@ -46,7 +46,7 @@ def from_mapping(columns: Mapping[str, Any], session: Session) -> _swath.Frame:
     if single:
         rows = max(len(column) for column in made.values())
         made |= {name: column_of(name, [columns[name]] * rows) for name in single}
-    return session._inner.from_columns([(name, made[name]) for name in columns])
+    return session._inner.take_columns([(name, made[name]) for name in columns])
 
 
 def _is_single(values: Any) -> bool:
@@ -151,11 +151,11 @@ def from_pandas(data: Any, session: Session, index: bool) -> _swath.Frame:
     pyarrow = importable("pyarrow")
     if pyarrow is not None:
         data = data.set_axis(names, axis=1)
-        frame = session._inner.from_arrow(pyarrow.Table.from_pandas(data, preserve_index=False))
+        frame = session._inner.take_arrow(pyarrow.Table.from_pandas(data, preserve_index=False))
         assert frame is not None, "a table of pyarrow has a stream"
         return frame
     columns = [(name, _pandas_column(name, data.iloc[:, place])) for place, name in enumerate(names)]
-    return session._inner.from_columns(columns)
+    return session._inner.take_columns(columns)
 
 
 def _pandas_column(name: str, series: Any) -> _swath.Column:

@@ -814,7 +814,7 @@ def _array_to_frame(self: _swath.Array, names: str | Sequence[str] | None = None
     if names is None:
         names = [f"column_{place}" for place in range(self.shape[1] if self.ndim == 2 else 1)]
     owner = _session.session()
-    return DataFrame._wrap(owner, owner._inner.from_array(self, _names([names], "to_frame")))
+    return DataFrame._wrap(owner, owner._inner.take_array(self, _names([names], "to_frame")))
 
 
 _array_to_frame.__name__ = "to_frame"
@@ -828,7 +828,7 @@ def from_arrow(data: Any) -> DataFrame:
         TypeError: an object that has neither ``__arrow_c_stream__`` nor ``__arrow_c_array__``, or whose data is no table.
     """
     owner = _session.session()
-    frame = owner._inner.from_arrow(data)
+    frame = owner._inner.take_arrow(data)
     if frame is None:
         raise TypeError(
             f"a {type(data).__name__} has no Arrow data: neither __arrow_c_stream__ nor __arrow_c_array__"

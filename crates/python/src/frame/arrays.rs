@@ -26,7 +26,7 @@ pub fn remember(session: &Arc<Session>) {
 /// Those of the frames.
 pub fn load(py: Python<'_>, arrays: &[&Array]) -> PyResult<()> {
     let Some(session) = SESSION.lock().unwrap_or_else(PoisonError::into_inner).clone() else { return Ok(()) };
-    let arrays: Vec<Array> = arrays.iter().map(|array| Array::clone(array)).collect();
+    let arrays: Vec<Array> = arrays.iter().copied().cloned().collect();
     if sources_of(&arrays).iter().all(|source| source.is_loaded()) {
         return Ok(());
     }

@@ -148,20 +148,20 @@ impl PySession {
     }
 
     /// Takes Arrow data; `None` for an object that has none.
-    fn from_arrow(&self, object: &Bound<'_, PyAny>) -> PyResult<Option<PyFrame>> {
+    fn take_arrow(&self, object: &Bound<'_, PyAny>) -> PyResult<Option<PyFrame>> {
         let Some((schema, batches)) = interchange::import(object)? else { return Ok(None) };
         let result = QueryResult { schema, batches, receipt: Receipt::default() };
         PyFrame::computed(&self.0, result).map(Some)
     }
 
     /// Makes a frame of an array of one or two axes, lazily.
-    fn from_array(&self, array: PyRef<'_, PyArray>, names: Vec<String>) -> PyResult<PyFrame> {
+    fn take_array(&self, array: PyRef<'_, PyArray>, names: Vec<String>) -> PyResult<PyFrame> {
         let frame = to_frame(&self.0, &array.array(), &names).py()?;
         PyFrame::lazy(&self.0, frame.into_unoptimized_plan(), None)
     }
 
     /// Makes a frame of columns.
-    fn from_columns(&self, columns: Vec<(String, PyRef<'_, Column>)>) -> PyResult<PyFrame> {
+    fn take_columns(&self, columns: Vec<(String, PyRef<'_, Column>)>) -> PyResult<PyFrame> {
         if let Some((first, _)) = columns.first()
             && let Some((name, other)) =
                 columns.iter().find(|(_, column)| column.0.len() != columns[0].1.0.len())
