@@ -132,8 +132,8 @@ fn what_is_kept_stays_on_the_device() {
 fn work_without_a_kernel_is_refused_or_falls_back() {
     let session = on_device(64 << 20);
     let sorted = swath_array::build::linalg::det(&values(&[3, 3])).expect("it is made");
-    let error =
-        compute(&session, &[sorted.clone()], &Watch::default()).expect_err("the policy forbids the CPU");
+    let error = compute(&session, std::slice::from_ref(&sorted), &Watch::default())
+        .expect_err("the policy forbids the CPU");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     let session = session_with_fallback();
     let computed = compute(&session, &[sorted], &Watch::default()).expect("the CPU takes it");
@@ -161,7 +161,7 @@ async fn frames_become_arrays_and_arrays_frames() {
     let matrix = from_frame(&session, frame.clone(), None, false).expect("its columns are numbers");
     assert_eq!((matrix.dtype(), matrix.shape()[1]), (DType::F64, 3));
     let sums = reduce::nansum(&matrix, Some(&[0]), None, false).expect("it is made");
-    let computed = compute(&session, &[sums.clone()], &Watch::default()).expect("it is computed");
+    let computed = compute(&session, std::slice::from_ref(&sums), &Watch::default()).expect("it is computed");
     let rows: Vec<i64> = (0..5000).filter(|i| i % 7 != 5).collect();
     let b: f64 = rows.iter().filter(|&i| i % 11 != 3).map(|&i| i as f64 / 2.0).sum();
     let a: i64 = rows.iter().map(|i| i % 7).sum();
@@ -201,7 +201,8 @@ async fn frames_that_are_no_arrays_say_so() {
     assert!(error.to_string().contains("column 'name'"), "{error}");
     let nulls = session.context().sql("SELECT CAST(b AS BIGINT) AS b FROM t").await.expect("it is planned");
     let array = from_frame(&session, nulls, None, false).expect("its rows are read later");
-    let error = compute(&session, &[array.clone()], &Watch::default()).expect_err("integers have no null");
+    let error = compute(&session, std::slice::from_ref(&array), &Watch::default())
+        .expect_err("integers have no null");
     assert!(error.to_string().contains("column 'b'") && error.to_string().contains("row 3"), "{error}");
     let error = to_frame(&session, &array, &["a".to_string(), "b".to_string()])
         .expect_err("two names for one column");
@@ -214,7 +215,8 @@ fn a_session_s_memory_is_the_arrays() {
         session(Config { placement: Placement::Host, memory_limit: Some(1 << 20), ..Config::default() });
     let large = creation::arange(Scalar::Int(0), Scalar::Int(1_000_000), Scalar::Int(1), Some(DType::I64))
         .expect("it is made");
-    let error = compute(&session, &[large.clone()], &Watch::default()).expect_err("8 MB are more than 1 MiB");
+    let error = compute(&session, std::slice::from_ref(&large), &Watch::default())
+        .expect_err("8 MB are more than 1 MiB");
     assert_eq!(error.kind(), ErrorKind::OutOfMemory);
     let sum = reduce::sum(&large, None, None, false).expect("it is made");
     let computed = compute(&session, &[sum], &Watch::default()).expect("it needs no more than a block");

@@ -782,7 +782,8 @@ impl Reduction {
 }
 
 fn compare_reductions(reductions: Vec<Reduction>) {
-    let work: Vec<(ReduceOp, Vec<usize>, Tensor, Region, Vec<usize>)> = reductions
+    type Work = (ReduceOp, Vec<usize>, Tensor, Region, Vec<usize>);
+    let work: Vec<Work> = reductions
         .iter()
         .map(|r| (r.op, r.axes.clone(), r.block.clone(), r.region.clone(), r.whole.clone()))
         .collect();
@@ -902,7 +903,7 @@ fn reductions_of_nothing_have_their_identity_or_fail() {
         let empty = DeviceTensor::alloc(task, DType::F32, &[2, 0])?;
         let reduce_by = |task: &mut Task<'_>, op, axes: &[usize]| {
             let region = Region::whole(&[2, 0]);
-            run_reduce(task, op, axes, &identity(DType::F32), &region, &[2, 0], &[empty.clone()])
+            run_reduce(task, op, axes, &identity(DType::F32), &region, &[2, 0], std::slice::from_ref(&empty))
         };
         let sum = reduce_by(task, ReduceOp::Sum, &[1])?.download(task)?;
         let product = reduce_by(task, ReduceOp::Product, &[0, 1])?.download(task)?;

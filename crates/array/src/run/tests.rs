@@ -154,7 +154,7 @@ fn random_graph(numbers: &mut Numbers, nodes: usize) -> Result<Array> {
                 }
                 5 => {
                     let len = x.len();
-                    let divisors: Vec<usize> = (1..=len.max(1)).filter(|d| len % d == 0).collect();
+                    let divisors: Vec<usize> = (1..=len.max(1)).filter(|d| len.is_multiple_of(*d)).collect();
                     let first = divisors[numbers.next(divisors.len())];
                     let new = if len == 0 { vec![0, 3] } else { vec![first, 1, len / first] };
                     Array::new(Op::Reshape, vec![x], dtype, new)
