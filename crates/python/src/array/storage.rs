@@ -3,8 +3,9 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use swath::array::storage;
 use swath_array::Array;
-use swath_array::storage::{self, Combine, Compression, OpenOptions, SaveOptions};
+use swath_array::storage::{Combine, Compression, OpenOptions, SaveOptions};
 
 use super::convert::array_argument;
 use super::run::{guarded, with_runner};

@@ -373,6 +373,9 @@ fn inverse_parts(x: f64, y: f64) -> (f64, f64, f64) {
         };
         return (sine, cosine, imaginary);
     }
+    if x == 1.0 && y == 0.0 {
+        return (FRAC_PI_2, 0.0, 0.0);
+    }
     if y <= f64::EPSILON * below.abs() {
         if x < 1.0 {
             return (x.asin(), x.acos(), y / (-below * above).sqrt());

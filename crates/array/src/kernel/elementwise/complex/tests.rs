@@ -93,6 +93,7 @@ fn has_special_values() {
         (Acosh, [INF, NAN], [INF, NAN]),
         (Acosh, [NAN, INF], [INF, NAN]),
         (Asinh, [0.0, 0.0], [0.0, 0.0]),
+        (Asinh, [0.0, 1.0], [0.0, PI / 2.0]),
         (Asinh, [1.0, INF], [INF, PI / 2.0]),
         (Asinh, [INF, 1.0], [INF, 0.0]),
         (Asinh, [INF, INF], [INF, PI / 4.0]),
