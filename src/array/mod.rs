@@ -62,6 +62,14 @@ pub fn persist(session: &Session, array: &Array, watch: &Watch) -> Result<Array>
     runner(session, watch).persist(array)
 }
 
+/// Where the arrays of a session are to run.
+pub fn placement(session: &Session) -> Placement {
+    let state = session.context().state_ref();
+    let state = state.read();
+    let options = state.config_options().extensions.get::<SwathOptions>();
+    options.map(|options| options.placement).unwrap_or_default()
+}
+
 /// What runs the arrays of a session: its threads, its memory, its devices.
 pub fn runner(session: &Session, watch: &Watch) -> Runner {
     let state = session.context().state_ref();

@@ -8,12 +8,13 @@ use swath_array::error::show_shape;
 use swath_array::run::Runner;
 use swath_array::run::accelerate::{StageReport, name};
 
+use super::run::place;
 use super::show::bytes;
 
 /// The stages of an array: a line for each, in the order in which they would run.
 pub fn explain(array: &Array) -> PyResult<String> {
     let plan = Runner::new().plan(std::slice::from_ref(array));
-    let mut lines = vec![title(array)];
+    let mut lines = vec![format!("{}, on {}", title(array), place())];
     for (number, stage) in plan.stages.iter().enumerate() {
         let made = &stage.array;
         let mut line = format!(
@@ -41,7 +42,7 @@ pub fn explain(array: &Array) -> PyResult<String> {
 fn title(array: &Array) -> String {
     let chunks: usize = array.chunk_counts().iter().product();
     format!(
-        "{}{}, {}, {chunks} chunk{}, on the host",
+        "{}{}, {}, {chunks} chunk{}",
         array.dtype(),
         show_shape(array.shape()),
         bytes(array.bytes()),

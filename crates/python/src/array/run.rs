@@ -9,6 +9,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use swath::array::Watch;
+use swath::config::Placement;
 use swath::session::Session;
 use swath_array::graph::Op;
 use swath_array::run::{Progress, Runner};
@@ -55,6 +56,20 @@ pub fn set_session_factory(factory: Py<PyAny>) {
 #[pyfunction]
 pub fn want_session() {
     WANTED.store(true, Ordering::Relaxed);
+}
+
+/// Where arrays would be computed, as far as that is known before a session has started.
+pub fn place() -> String {
+    let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some(session) = session.filter(|session| session.engine().worker().is_some()) else {
+        return "the host".to_string();
+    };
+    let device = session.engine().place();
+    match swath::array::placement(&session) {
+        Placement::Host => "the host".to_string(),
+        Placement::Device => device,
+        Placement::Auto => format!("the host or {device}, by cost"),
+    }
 }
 
 /// The runner of the default session. Small work does not start one: it needs neither devices nor a limit.
