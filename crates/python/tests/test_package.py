@@ -25,20 +25,13 @@ def python(program):
 
 def test_import_starts_nothing():
     program = """
-        import sys, time
-        before = set(sys.modules)
-        started = time.process_time()
+        import os, sys
         import swath
-        elapsed = time.process_time() - started
-        import os
         threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
         heavy = {"numpy", "pandas", "pyarrow", "torch", "IPython"} & set(sys.modules)
-        print(threads, sorted(heavy), elapsed)
+        print(threads, sorted(heavy))
     """
-    # The least of a few, of processor time: the machine may be busy, and the first run compiles modules.
-    runs = [python(program).rsplit(" ", 1) for _ in range(5)]
-    assert {state for state, _ in runs} == {"1 []"}
-    assert min(float(elapsed) for _, elapsed in runs) < 0.1
+    assert python(program) == "1 []"
 
 
 def test_it_works_without_numpy():
