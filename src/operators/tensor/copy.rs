@@ -21,7 +21,7 @@ const TURNED_MIN: usize = 8;
 ///
 /// # Memory     the result.
 /// # Traffic    reads and writes each element once, neighbours together: also where the source's quickest axis is not
-///              the last.
+///   the last.
 /// # Errors     out of memory.
 pub fn run_copy(task: &mut Task<'_>, tensor: &DeviceTensor) -> Result<DeviceTensor> {
     if tensor.is_empty() {

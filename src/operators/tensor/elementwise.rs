@@ -18,7 +18,7 @@ use crate::worker::Task;
 /// # Memory     the result.
 /// # Traffic    reads what the operands have, writes the result.
 /// # Guarantee  the CPU's results: integers, `+ - * /` and square roots bit for bit, others within 4 units of the last
-///              place.
+///   place.
 /// # Errors     `unsupported` for what has no device form; out of memory.
 pub fn run_elementwise(
     task: &mut Task<'_>,

@@ -20,7 +20,7 @@ use swath_array::tensor::Slice;
 /// # Shape      input [.., n, ..], indices `int64` of the result's shape, the input's but for `axis` → row-major.
 /// # Memory     the result.
 /// # Errors     user error for an index out of range, naming it; waits for the device to know. `unsupported` where the
-///              strides take more than six axes to walk; out of memory.
+///   strides take more than six axes to walk; out of memory.
 pub fn run_gather(
     task: &mut Task<'_>,
     input: &DeviceTensor,

@@ -17,9 +17,9 @@ const LARGE_BLOCKS_MIN: usize = 128;
 /// # Shape      a [..., n, k], b [..., k, m], the same axes in front → [..., n, m], row-major. Any strides, 0 too.
 /// # Memory     the result.
 /// # Guarantee  deterministic: terms are added in the order of k. Integers wrap; `float16` and `bfloat16` add in
-///              `float32`; products of floats are not rounded before they are added.
+///   `float32`; products of floats are not rounded before they are added.
 /// # Errors     `bug` where shapes or types do not fit; `unsupported` where the axes in front take more than six to
-///              walk; out of memory.
+///   walk; out of memory.
 /// # Source     tiling as in the CUDA C++ Programming Guide, "Shared memory".
 pub fn run_matmul(task: &mut Task<'_>, a: &DeviceTensor, b: &DeviceTensor) -> Result<DeviceTensor> {
     let wrong = || {

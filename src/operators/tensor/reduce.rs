@@ -45,9 +45,9 @@ const FINISH_LANES: usize = 32;
 /// # Memory     the result, and states: at most 2,048 blocks' for each result.
 /// # Traffic    reads what the operands have, once.
 /// # Guarantee  deterministic: the order depends on shapes and layouts alone. Integer sums wrap; `float16` and `bfloat16`
-///              add in `float32`; NaN goes through; indices count the reduced axes of `whole` in row-major order.
+///   add in `float32`; NaN goes through; indices count the reduced axes of `whole` in row-major order.
 /// # Errors     user error where there is no value and the reduction needs one; `unsupported` for what has no device
-///              form; out of memory.
+///   form; out of memory.
 pub fn run_reduce(
     task: &mut Task<'_>,
     op: ReduceOp,

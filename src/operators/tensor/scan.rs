@@ -21,7 +21,7 @@ const STATE_BYTES_MAX: usize = 16;
 /// # Memory     the result, and 16 bytes for each 2,048 values where a row has more than that.
 /// # Traffic    reads rows of up to 2,048 values once, longer ones twice.
 /// # Guarantee  deterministic: the order depends on shapes alone. Integers wrap, half precision is folded in `float32`
-///              and rounded where it is written; NaN goes on.
+///   and rounded where it is written; NaN goes on.
 /// # Errors     `unsupported` for other operators or types; out of memory.
 /// # Source     scan-then-propagate: Sengupta, Harris, Zhang and Owens, "Scan primitives for GPU computing", 2007.
 pub fn run_scan(task: &mut Task<'_>, op: ReduceOp, input: &DeviceTensor) -> Result<DeviceTensor> {

@@ -18,7 +18,7 @@ use crate::error::Result;
 /// # Memory     nothing beside the result.
 /// # Traffic    reads what the operands have, writes the result; 16 bytes at once where all lie so.
 /// # Guarantee  the CPU's results: integers, `+ - * /` and square roots bit for bit, others within 4 units of the last
-///              place.
+///   place.
 /// # Errors     `unsupported` for an operator that has no meaning for its type, or parameters beyond 4 KiB.
 pub fn compile_elementwise(
     program: &Program,
