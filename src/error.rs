@@ -146,6 +146,38 @@ impl Error {
     }
 }
 
+/// What the array crate refuses.
+impl From<swath_array::Error> for Error {
+    fn from(error: swath_array::Error) -> Error {
+        use swath_array::ErrorKind;
+        let message = error.to_string();
+        match error.kind() {
+            ErrorKind::OutOfMemory => Error::out_of_memory(message),
+            ErrorKind::Io => Error::io(message),
+            ErrorKind::Unsupported => Error::unsupported(message),
+            ErrorKind::Cancelled => Error::cancelled(),
+            ErrorKind::Bug => Error::bug(message),
+            _ => Error::user(message),
+        }
+    }
+}
+
+/// What the engine refuses, in the terms of arrays.
+impl From<Error> for swath_array::Error {
+    fn from(error: Error) -> swath_array::Error {
+        use swath_array::Error as ArrayError;
+        let message = error.to_string();
+        match () {
+            () if error.is_out_of_memory() => ArrayError::out_of_memory(message),
+            () if error.is_unsupported() => ArrayError::unsupported(message),
+            () if error.is_io() => ArrayError::io(message),
+            () if error.is_cancelled() => ArrayError::cancelled(),
+            () if error.is_bug() => ArrayError::bug(message),
+            () => ArrayError::value(message),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)

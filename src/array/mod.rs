@@ -18,9 +18,7 @@ use swath_array::{Error, Result, Tensor};
 use crate::config::Placement;
 use crate::observe::receipt::{OperatorReceipt, Receipt, Totals};
 use crate::plan::SwathOptions;
-use crate::plan::array::{
-    ArrayNode, DeviceStages, FrameSource, load_sources, pool_memory, sources_of, to_array_error,
-};
+use crate::plan::array::{ArrayNode, DeviceStages, FrameSource, load_sources, pool_memory, sources_of};
 use crate::session::Session;
 
 /// Values with the receipt of what made them.
@@ -116,7 +114,7 @@ pub fn from_frame(
     };
     let rows =
         block_on(session, frame.clone().count())?.map_err(|error| Error::value(error.strip_backtrace()))?;
-    let source = FrameSource::new(frame.logical_plan().clone(), rows, as_matrix).map_err(to_array_error)?;
+    let source = FrameSource::new(frame.logical_plan().clone(), rows, as_matrix)?;
     Ok(Array::from_source(Arc::new(source)))
 }
 
@@ -126,7 +124,7 @@ pub fn from_frame(
 /// # Errors
 /// Another number of axes or names; a type that no column has.
 pub fn to_frame(session: &Session, array: &Array, names: &[String]) -> Result<DataFrame> {
-    let node = ArrayNode::new(array, names, runner(session, &Watch::default())).map_err(to_array_error)?;
+    let node = ArrayNode::new(array, names, runner(session, &Watch::default()))?;
     Ok(DataFrame::new(session.context().state(), node.into_plan()))
 }
 
@@ -150,7 +148,7 @@ pub fn load_frames(session: &Session, arrays: &[Array]) -> Result<()> {
         }
         load_sources(&sources, &plans, &session.context().task_ctx()).await
     };
-    block_on(session, load)?.map_err(|error| to_array_error(crate::session::translate(error)))
+    block_on(session, load)?.map_err(|error| crate::session::translate(error).into())
 }
 
 /// Waits for what DataFusion does, on a runtime of its own where the caller has none.

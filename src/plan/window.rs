@@ -312,7 +312,7 @@ fn frame(window: &Arc<dyn WindowExpr>, key: Option<&DataType>) -> Result<WindowF
         FrameUnits::Range => distance(window, value, key),
         FrameUnits::Rows | FrameUnits::Groups => literal(window, value),
     };
-    let bound = |bound: &WindowFrameBound| {
+    let bound = |bound: &WindowFrameBound| -> Result<FrameBound> {
         Ok(match bound {
             WindowFrameBound::Preceding(value) if value.is_null() => FrameBound::UnboundedPreceding,
             WindowFrameBound::Preceding(value) => FrameBound::Preceding(offset(value)?),

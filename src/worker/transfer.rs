@@ -56,7 +56,7 @@ impl Task<'_> {
         staged: &StagedChunk,
         copies: &mut Vec<(Arc<DeviceBuffer>, Range<usize>)>,
     ) -> Result<Vec<Arc<DeviceColumn>>> {
-        let mut part = |range: &Range<usize>| {
+        let mut part = |range: &Range<usize>| -> Result<Arc<DeviceBuffer>> {
             let buffer = Arc::new(self.allocate(range.len(), UsedBy::Upload)?);
             copies.push((Arc::clone(&buffer), range.clone()));
             Ok(buffer)

@@ -295,90 +295,6 @@ fn differs(op: &str, operand: Scalar) -> bool {
     }
 }
 
-const UNARY: [UnaryOp; 40] = {
-    use UnaryOp::*;
-    [
-        Abs,
-        Acos,
-        Acosh,
-        Asin,
-        Asinh,
-        Atan,
-        Atanh,
-        BitwiseInvert,
-        Ceil,
-        Conj,
-        Cos,
-        Cosh,
-        Exp,
-        Expm1,
-        Floor,
-        Imag,
-        IsFinite,
-        IsInf,
-        IsNan,
-        Log,
-        Log1p,
-        Log2,
-        Log10,
-        LogicalNot,
-        Negative,
-        Real,
-        Reciprocal,
-        Round,
-        Sign,
-        SignBit,
-        Sin,
-        Sinh,
-        Sqrt,
-        Square,
-        Tan,
-        Tanh,
-        Trunc,
-        Cbrt,
-        Exp2,
-        Angle,
-    ]
-};
-
-const BINARY: [BinaryOp; 32] = {
-    use BinaryOp::*;
-    [
-        Add,
-        Subtract,
-        Multiply,
-        Divide,
-        FloorDivide,
-        Remainder,
-        Fmod,
-        Pow,
-        Atan2,
-        Hypot,
-        CopySign,
-        NextAfter,
-        LogAddExp,
-        Maximum,
-        Minimum,
-        Fmax,
-        Fmin,
-        BitwiseAnd,
-        BitwiseOr,
-        BitwiseXor,
-        ShiftLeft,
-        ShiftRight,
-        Equal,
-        NotEqual,
-        Less,
-        LessEqual,
-        Greater,
-        GreaterEqual,
-        LogicalAnd,
-        LogicalOr,
-        LogicalXor,
-        Complex,
-    ]
-};
-
 /// What rounds once is exact; functions are within 4 units, in half precision within 1.
 fn unary_bound(op: UnaryOp, dtype: DType) -> Bound {
     use UnaryOp::*;
@@ -439,7 +355,7 @@ fn unary_cases(dtypes: &[DType]) -> Vec<Case> {
                 instruction(Step::Unary(op, 0), op.result(dtype)),
             ],
         };
-        for (result, ops) in groups(&UNARY, |op| op.result(dtype), |op| host_takes(&single(op))) {
+        for (result, ops) in groups(UnaryOp::ALL, |op| op.result(dtype), |op| host_takes(&single(op))) {
             let program = rows_of(vec![dtype], result, ops.len(), |k| vec![Step::Unary(ops[k], 0)]);
             let row = tensor(&values, dtype, &[1, values.len()]).broadcast(&[ops.len(), values.len()]);
             let rows = ops.iter().map(|&op| (format!("{op:?}"), unary_bound(op, dtype))).collect();
@@ -466,7 +382,7 @@ fn binary_cases(dtypes: &[DType]) -> Vec<Case> {
                 instruction(Step::Binary(op, 0, 1), op.result(dtype)),
             ],
         };
-        for (result, ops) in groups(&BINARY, |op| op.result(dtype), |op| host_takes(&single(op))) {
+        for (result, ops) in groups(BinaryOp::ALL, |op| op.result(dtype), |op| host_takes(&single(op))) {
             let program = rows_of(vec![dtype; 2], result, ops.len(), |k| vec![Step::Binary(ops[k], 0, 1)]);
             let n = values.len();
             let shape = [ops.len(), n, n];

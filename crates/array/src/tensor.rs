@@ -134,6 +134,58 @@ pub fn row_major(shape: &[usize]) -> Vec<isize> {
     strides
 }
 
+/// Whether elements with these strides lie in row-major order without gaps.
+pub fn is_row_major(shape: &[usize], strides: &[isize]) -> bool {
+    let mut step = 1isize;
+    for (&len, &stride) in shape.iter().zip(strides).rev() {
+        if len != 1 && stride != step {
+            return shape.contains(&0);
+        }
+        step *= len as isize;
+    }
+    true
+}
+
+/// What slices of each axis show: its shape, its strides, and the elements to its first.
+///
+/// # Panics
+/// Where a slice reaches beyond its axis.
+pub fn slice_layout(shape: &[usize], strides: &[isize], slices: &[Slice]) -> (Vec<usize>, Vec<isize>, isize) {
+    assert_eq!(slices.len(), shape.len());
+    let mut offset = 0isize;
+    let each = |(axis, slice): (usize, &Slice)| {
+        let last = slice.start as isize + slice.step * (slice.count as isize - 1);
+        let within = |i: isize| i >= 0 && (i as usize) < shape[axis];
+        assert!(slice.count == 0 || (within(slice.start as isize) && within(last)), "a slice out of range");
+        if slice.count > 0 {
+            offset += slice.start as isize * strides[axis];
+        }
+        (slice.count, strides[axis] * slice.step)
+    };
+    let (shape, strides) = slices.iter().enumerate().map(each).unzip();
+    (shape, strides, offset)
+}
+
+/// Shape and strides with axis `i` being axis `axes[i]`.
+pub fn permute_layout(shape: &[usize], strides: &[isize], axes: &[usize]) -> (Vec<usize>, Vec<isize>) {
+    assert_eq!(axes.len(), shape.len());
+    axes.iter().map(|&axis| (shape[axis], strides[axis])).unzip()
+}
+
+/// The strides with which `shape` is shown as `wide`, in which axes of one element are repeated and axes are added in
+/// front.
+///
+/// # Panics
+/// Where it does not broadcast so.
+pub fn broadcast_strides(shape: &[usize], strides: &[isize], wide: &[usize]) -> Vec<isize> {
+    let added = wide.len() - shape.len();
+    let own = shape.iter().zip(strides).zip(&wide[added..]).map(|((&len, &stride), &wide)| {
+        assert!(len == wide || len == 1, "a broadcast of what does not fit");
+        if len == 1 { 0 } else { stride }
+    });
+    std::iter::repeat_n(0, added).chain(own).collect()
+}
+
 /// Elements of an array of this shape.
 ///
 /// # Errors
@@ -244,14 +296,7 @@ impl Tensor {
 
     /// Whether the elements lie in row-major order without gaps.
     pub fn is_contiguous(&self) -> bool {
-        let mut step = 1isize;
-        for (&len, &stride) in self.shape.iter().zip(&self.strides).rev() {
-            if len != 1 && stride != step {
-                return self.is_empty();
-            }
-            step *= len as isize;
-        }
-        true
+        is_row_major(&self.shape, &self.strides)
     }
 
     /// The elements in order, where they lie so; `None` otherwise, and for another type.
@@ -314,44 +359,20 @@ impl Tensor {
 
     /// The view that shows these slices of the axes, all of them.
     pub fn slice(&self, slices: &[Slice]) -> Tensor {
-        assert_eq!(slices.len(), self.ndim());
-        let mut view = self.clone();
-        for (axis, slice) in slices.iter().enumerate() {
-            let last = slice.start as isize + slice.step * (slice.count as isize - 1);
-            let within = |i: isize| i >= 0 && (i as usize) < self.shape[axis];
-            assert!(
-                slice.count == 0 || (within(slice.start as isize) && within(last)),
-                "a slice out of range"
-            );
-            if slice.count > 0 {
-                view.offset += slice.start as isize * self.strides[axis];
-            }
-            view.shape[axis] = slice.count;
-            view.strides[axis] = self.strides[axis] * slice.step;
-        }
-        view
+        let (shape, strides, offset) = slice_layout(&self.shape, &self.strides, slices);
+        Tensor { shape, strides, offset: self.offset + offset, ..self.clone() }
     }
 
     /// The view whose axis `i` is this one's axis `axes[i]`.
     pub fn permute(&self, axes: &[usize]) -> Tensor {
-        assert_eq!(axes.len(), self.ndim());
-        let mut view = self.clone();
-        view.shape = axes.iter().map(|&axis| self.shape[axis]).collect();
-        view.strides = axes.iter().map(|&axis| self.strides[axis]).collect();
-        view
+        let (shape, strides) = permute_layout(&self.shape, &self.strides, axes);
+        Tensor { shape, strides, ..self.clone() }
     }
 
     /// The view of this shape in which axes of one element are repeated, and axes are added in front.
     pub fn broadcast(&self, shape: &[usize]) -> Tensor {
-        let added = shape.len() - self.ndim();
-        let mut view = self.clone();
-        view.strides = vec![0; added];
-        for (axis, (&len, &stride)) in self.shape.iter().zip(&self.strides).enumerate() {
-            assert!(len == shape[added + axis] || len == 1, "a broadcast of what does not fit");
-            view.strides.push(if len == 1 { 0 } else { stride });
-        }
-        view.shape = shape.to_vec();
-        view
+        let strides = broadcast_strides(&self.shape, &self.strides, shape);
+        Tensor { shape: shape.to_vec(), strides, ..self.clone() }
     }
 
     /// The same elements in row-major order in another shape of as many; copied where strides cannot say it.
@@ -505,41 +526,19 @@ unsafe impl Sync for Target {}
 impl Target {
     /// The part that these slices of the axes show.
     pub fn slice(&self, slices: &[Slice]) -> Target {
-        assert_eq!(slices.len(), self.shape.len());
-        let mut part = self.clone();
-        let mut offset = 0isize;
-        for (axis, slice) in slices.iter().enumerate() {
-            let last = slice.start as isize + slice.step * (slice.count as isize - 1);
-            let within = |i: isize| i >= 0 && (i as usize) < self.shape[axis];
-            assert!(
-                slice.count == 0 || (within(slice.start as isize) && within(last)),
-                "a slice out of range"
-            );
-            offset += if slice.count > 0 { slice.start as isize * self.strides[axis] } else { 0 };
-            part.shape[axis] = slice.count;
-            part.strides[axis] = self.strides[axis] * slice.step;
-        }
-        part.pointer = self.pointer.wrapping_offset(offset * self.dtype.size() as isize);
-        part
+        let (shape, strides, offset) = slice_layout(&self.shape, &self.strides, slices);
+        let pointer = self.pointer.wrapping_offset(offset * self.dtype.size() as isize);
+        Target { pointer, dtype: self.dtype, shape, strides }
     }
 
     /// The same memory with axis `i` being this one's axis `axes[i]`.
     pub fn permute(&self, axes: &[usize]) -> Target {
-        let mut part = self.clone();
-        part.shape = axes.iter().map(|&axis| self.shape[axis]).collect();
-        part.strides = axes.iter().map(|&axis| self.strides[axis]).collect();
-        part
+        let (shape, strides) = permute_layout(&self.shape, &self.strides, axes);
+        Target { shape, strides, ..self.clone() }
     }
 
     pub fn is_contiguous(&self) -> bool {
-        let mut step = 1isize;
-        for (&len, &stride) in self.shape.iter().zip(&self.strides).rev() {
-            if len != 1 && stride != step {
-                return self.shape.contains(&0);
-            }
-            step *= len as isize;
-        }
-        true
+        is_row_major(&self.shape, &self.strides)
     }
 }
 

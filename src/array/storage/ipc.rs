@@ -175,7 +175,7 @@ impl<'a> IpcSink<'a> {
         writer.write_metadata(ROWS_KEY, rows);
         writer.finish().map_err(|error| wrong(&error))?;
         let buffered = writer.into_inner().map_err(|error| wrong(&error))?;
-        buffered.into_inner().map_err(|error| super::to_array_error(self.file.failed(error.error())))?;
+        buffered.into_inner().map_err(|error| Error::from(self.file.failed(error.error())))?;
         Ok(())
     }
 }

@@ -20,7 +20,6 @@ use swath_array::{Error, Result};
 pub use chunk_table::ChunkTable;
 
 use crate::array::{Watch, load_frames, runner};
-use crate::plan::array::to_array_error;
 use crate::session::{Session, WholeFile};
 
 /// The formats of this crate.
@@ -99,7 +98,7 @@ pub fn save(path: &str, arrays: &[(String, Array)], options: &SaveOptions, runne
         return Err(Error::value(format!("'{path}' cannot be saved with shards: only Zarr has them")));
     }
     let table = ChunkTable::new(array.dtype(), array.shape(), &chunk_lengths(array, options)?)?;
-    let file = WholeFile::create(Path::new(path)).map_err(to_array_error)?;
+    let file = WholeFile::create(Path::new(path))?;
     match format {
         Format::Ipc if !matches!(options.compression, Compression::Default | Compression::None) => {
             return Err(Error::value(format!("'{path}' cannot be saved with compression; .parquet can")));
@@ -115,7 +114,7 @@ pub fn save(path: &str, arrays: &[(String, Array)], options: &SaveOptions, runne
             sink.finish()?;
         }
     }
-    file.finish().map_err(to_array_error)
+    Ok(file.finish()?)
 }
 
 /// As [`save`], within a session's memory and on its devices; frames that the arrays read are run first.

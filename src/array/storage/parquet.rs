@@ -135,7 +135,7 @@ impl ParquetSink {
         };
         let properties =
             WriterProperties::builder().set_compression(compression).set_dictionary_enabled(false).build();
-        let handle = file.file().try_clone().map_err(|error| super::to_array_error(file.failed(&error)))?;
+        let handle = file.file().try_clone().map_err(|error| Error::from(file.failed(&error)))?;
         let writer = ArrowWriter::try_new(handle, table.schema()?, Some(properties)).map_err(wrong)?;
         let (writer, groups) = writer.into_serialized_writer().map_err(wrong)?;
         Ok(ParquetSink { table, groups, writer: Mutex::new(writer) })

@@ -14,7 +14,9 @@ mod source;
 
 use std::sync::Arc;
 
-use swath_array::tensor::{Slice, TensorMut, row_major};
+use swath_array::tensor::{
+    Slice, TensorMut, broadcast_strides, is_row_major, permute_layout, row_major, slice_layout,
+};
 use swath_array::{DType, Tensor};
 
 use crate::device::DeviceBuffer;
@@ -47,7 +49,7 @@ impl DeviceTensor {
     /// # Errors
     /// As [`Task::alloc`].
     pub fn alloc(task: &mut Task<'_>, dtype: DType, shape: &[usize]) -> Result<DeviceTensor> {
-        let len = swath_array::tensor::count(shape).map_err(of_array)?;
+        let len = swath_array::tensor::count(shape)?;
         let bytes = len.checked_mul(dtype.size());
         let bytes = bytes.ok_or_else(|| Error::unsupported(format!("a tensor of {len} {dtype}")))?;
         let buffer = Arc::new(task.alloc(bytes)?);
@@ -64,7 +66,7 @@ impl DeviceTensor {
         let slices: Vec<Slice> = (0..tensor.ndim())
             .map(|axis| Slice::range(0, if is_repeated(axis) { 1 } else { tensor.shape()[axis] }))
             .collect();
-        let values = tensor.slice(&slices).contiguous().map_err(of_array)?;
+        let values = tensor.slice(&slices).contiguous()?;
         let bytes = values.as_bytes().ok_or_else(|| Error::bug("a contiguous tensor with gaps"))?;
         let buffer = Arc::new(task.write(bytes)?);
         let mut strides = row_major(values.shape());
@@ -80,7 +82,7 @@ impl DeviceTensor {
     /// # Errors
     /// Device faults of what came before; out of memory on either side.
     pub fn download(&self, task: &mut Task<'_>) -> Result<Tensor> {
-        let mut target = TensorMut::uninit(self.dtype, &self.shape).map_err(of_array)?;
+        let mut target = TensorMut::uninit(self.dtype, &self.shape)?;
         if !self.is_empty() {
             let dense = self.contiguous(task)?;
             let offset = dense.offset as usize * self.dtype.size();
@@ -118,56 +120,25 @@ impl DeviceTensor {
 
     /// Whether the elements lie in row-major order without gaps.
     pub fn is_contiguous(&self) -> bool {
-        let mut step = 1isize;
-        for (&len, &stride) in self.shape.iter().zip(&self.strides).rev() {
-            if len != 1 && stride != step {
-                return self.is_empty();
-            }
-            step *= len as isize;
-        }
-        true
+        is_row_major(&self.shape, &self.strides)
     }
 
     /// The view that shows these slices of the axes, all of them.
     pub fn slice(&self, slices: &[Slice]) -> DeviceTensor {
-        assert_eq!(slices.len(), self.ndim());
-        let mut view = self.clone();
-        for (axis, slice) in slices.iter().enumerate() {
-            let last = slice.start as isize + slice.step * (slice.count as isize - 1);
-            let within = |i: isize| i >= 0 && (i as usize) < self.shape[axis];
-            assert!(
-                slice.count == 0 || (within(slice.start as isize) && within(last)),
-                "a slice out of range"
-            );
-            if slice.count > 0 {
-                view.offset += slice.start as isize * self.strides[axis];
-            }
-            view.shape[axis] = slice.count;
-            view.strides[axis] = self.strides[axis] * slice.step;
-        }
-        view
+        let (shape, strides, offset) = slice_layout(&self.shape, &self.strides, slices);
+        DeviceTensor { shape, strides, offset: self.offset + offset, ..self.clone() }
     }
 
     /// The view whose axis `i` is this one's axis `axes[i]`.
     pub fn permute(&self, axes: &[usize]) -> DeviceTensor {
-        assert_eq!(axes.len(), self.ndim());
-        let mut view = self.clone();
-        view.shape = axes.iter().map(|&axis| self.shape[axis]).collect();
-        view.strides = axes.iter().map(|&axis| self.strides[axis]).collect();
-        view
+        let (shape, strides) = permute_layout(&self.shape, &self.strides, axes);
+        DeviceTensor { shape, strides, ..self.clone() }
     }
 
     /// The view of this shape in which axes of one element are repeated, and axes are added in front.
     pub fn broadcast(&self, shape: &[usize]) -> DeviceTensor {
-        let added = shape.len() - self.ndim();
-        let mut view = self.clone();
-        view.strides = vec![0; added];
-        for (axis, (&len, &stride)) in self.shape.iter().zip(&self.strides).enumerate() {
-            assert!(len == shape[added + axis] || len == 1, "a broadcast of what does not fit");
-            view.strides.push(if len == 1 && shape[added + axis] != 1 { 0 } else { stride });
-        }
-        view.shape = shape.to_vec();
-        view
+        let strides = broadcast_strides(&self.shape, &self.strides, shape);
+        DeviceTensor { shape: shape.to_vec(), strides, ..self.clone() }
     }
 
     /// The same elements in row-major order in another shape of as many; copied where they do not lie so.
@@ -191,19 +162,5 @@ impl DeviceTensor {
 
     fn operand(&self) -> Operand {
         Operand { strides: self.strides.clone(), size: self.dtype.size(), address: self.address() }
-    }
-}
-
-/// What the array crate refuses, as an error of ours.
-pub(super) fn of_array(error: swath_array::Error) -> Error {
-    use swath_array::ErrorKind::*;
-    let message = error.to_string();
-    match error.kind() {
-        OutOfMemory => Error::out_of_memory(message),
-        Io => Error::io(message),
-        Unsupported => Error::unsupported(message),
-        Cancelled => Error::cancelled(),
-        Bug => Error::bug(message),
-        _ => Error::user(message),
     }
 }

@@ -6,6 +6,14 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use crate::config::{Fallback, Placement};
+use crate::error::Result;
+use crate::operators::tensor::{
+    DeviceTensor, finish_reduce, run_elementwise, run_matmul, run_reduce_partial,
+};
+use crate::plan::cost::CostModel;
+use crate::plan::engine::Engine;
+use crate::worker::{CancelToken, Task, TaskStats, Worker};
 use futures::executor::block_on;
 use swath_array::graph::{Op, Region};
 use swath_array::program::ReduceOp;
@@ -19,16 +27,6 @@ use swath_array::run::stages::Stage;
 use swath_array::run::store::{Persisted, RemoteValues, Stored};
 use swath_array::tensor::{TensorMut, copy};
 use swath_array::{Array, Tensor};
-
-use super::{from_array_error, to_array_error};
-use crate::config::{Fallback, Placement};
-use crate::error::Result;
-use crate::operators::tensor::{
-    DeviceTensor, finish_reduce, run_elementwise, run_matmul, run_reduce_partial,
-};
-use crate::plan::cost::CostModel;
-use crate::plan::engine::Engine;
-use crate::worker::{CancelToken, Task, TaskStats, Worker};
 
 /// A device that runs stages where that is asked for, or where it is expected to be sooner done.
 #[derive(Debug)]
@@ -50,7 +48,7 @@ impl RemoteValues for OnDevice {
     fn read(&self, region: &Region) -> swath_array::Result<Tensor> {
         let part = self.tensor.slice(&region.slices());
         let read = self.worker.run("download", CancelToken::new(), move |task| part.download(task));
-        block_on(read).map_err(to_array_error)
+        Ok(block_on(read)?)
     }
 }
 
@@ -89,7 +87,7 @@ impl Accelerator for DeviceStages {
         match outcome {
             Ok((outputs, stats)) => Ok(Outcome::Done(outputs, self.report(worker, stage, &stats))),
             Err(error) if error.is_retryable() => self.decline(error.to_string()),
-            Err(error) => Err(to_array_error(error)),
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -162,9 +160,7 @@ impl DeviceStages {
             let here = flops / (16.0 * host.nodes_per_s);
             let there =
                 bytes / device.upload_bytes_per_s + flops / (16.0 * device.nodes_per_s) + device.task_s;
-            if here <= there {
-                let (here, there) = (here * 1e3, there * 1e3);
-                let reason = format!("the CPU is expected to take {here:.2} ms, the device {there:.2}");
+            if let Some(reason) = sooner_on_host(here, there) {
                 return Ok(Outcome::Declined(reason));
             }
         }
@@ -193,7 +189,7 @@ impl DeviceStages {
                 Ok(Outcome::Done(vec![Stored::Memory { origin, tensor }], self.report(worker, stage, &stats)))
             }
             Err(error) if error.is_retryable() => self.decline(error.to_string()),
-            Err(error) => Err(to_array_error(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -241,9 +237,8 @@ impl StageRun<'_> {
             return Ok((vec![Stored::Remote { origin, values }], total));
         }
         let bytes = region.len() as u64 * dtype.size() as u64;
-        let reservation =
-            self.runner.memory().reserve(bytes, "a result of a device").map_err(from_array_error)?;
-        let mut result = TensorMut::uninit(dtype, &region.shape).map_err(from_array_error)?.keep(reservation);
+        let reservation = self.runner.memory().reserve(bytes, "a result of a device")?;
+        let mut result = TensorMut::uninit(dtype, &region.shape)?.keep(reservation);
         let target = result.target();
         for number in 0..grid.len() {
             self.check_cancelled()?;
@@ -278,7 +273,7 @@ impl StageRun<'_> {
         let mut along = whole.clone();
         (0..whole.ndim()).filter(|axis| !axes.contains(axis)).for_each(|axis| along.shape[axis] = 1);
         let reduced = Grid::new(&along, side(false));
-        let mut result = TensorMut::uninit(array.dtype(), &region.shape).map_err(from_array_error)?;
+        let mut result = TensorMut::uninit(array.dtype(), &region.shape)?;
         let target = result.target();
         let mut total = TaskStats::default();
         for kept_number in 0..kept.len() {
@@ -314,7 +309,7 @@ impl StageRun<'_> {
                 let read = tensor.slice(&relative(&part, &origin).slices());
                 return Ok(Operand::Device(device_view(leaf, &read, block)));
             }
-            let read = self.values.region(&leaf.array, &part).map_err(from_array_error)?;
+            let read = self.values.region(&leaf.array, &part)?;
             Ok(Operand::Host(leaf.view(&read, block)))
         };
         self.fused.leaves.iter().map(operand).collect()
@@ -336,8 +331,15 @@ impl StageRun<'_> {
     }
 
     fn check_cancelled(&self) -> Result<()> {
-        self.runner.check_cancelled().map_err(from_array_error)
+        Ok(self.runner.check_cancelled()?)
     }
+}
+
+/// Why the CPU is to run what takes it so many seconds, and the device so many; `None` where it is not.
+fn sooner_on_host(here: f64, there: f64) -> Option<String> {
+    let expected =
+        || format!("the CPU is expected to take {:.2} ms, the device {:.2}", here * 1e3, there * 1e3);
+    (here <= there).then(expected)
 }
 
 fn upload(task: &mut Task<'_>, operands: Vec<Operand>) -> Result<Vec<DeviceTensor>> {

@@ -25,7 +25,6 @@ use swath_array::{Array, DType, Tensor};
 use tokio::sync::OnceCell;
 
 use super::frame_source::FrameSource;
-use super::from_array_error;
 use crate::error::Error;
 use crate::plan::to_plan_error;
 
@@ -160,7 +159,7 @@ impl ExecutionPlan for ArrayExec {
                     let array = array.clone();
                     let made = tokio::task::spawn_blocking(move || runner.prepare(&array)).await;
                     let made = made.map_err(|error| to_plan_error(Error::bug(error.to_string())))?;
-                    made.map(Arc::new).map_err(|error| to_plan_error(from_array_error(error)))
+                    made.map(Arc::new).map_err(|error| to_plan_error(error.into()))
                 })
                 .await?;
             Ok::<_, datafusion::error::DataFusionError>(row_batches(array, Arc::clone(made), schema, threads))
@@ -194,7 +193,7 @@ fn row_batches(
         (region.start[0], region.shape[0]) = (start, rows.min(shape[0] - start));
         async move {
             let made = tokio::task::spawn_blocking(move || {
-                let values = prepared.region(&region).map_err(from_array_error)?;
+                let values = prepared.region(&region)?;
                 to_batch(&values, schema)
             });
             let made = made.await.map_err(|error| to_plan_error(Error::bug(error.to_string())))?;
@@ -212,7 +211,7 @@ fn to_batch(values: &Tensor, schema: SchemaRef) -> crate::Result<RecordBatch> {
             1 => values.clone(),
             _ => {
                 let part = values.slice(&[Slice::range(0, rows), Slice::range(index, 1)]);
-                part.reshape(&[rows]).map_err(from_array_error)?
+                part.reshape(&[rows])?
             }
         };
         to_column(&one)
@@ -226,11 +225,11 @@ fn to_column(values: &Tensor) -> crate::Result<ArrayRef> {
     where
         T::Native: swath_array::dtype::Element,
     {
-        let values = values.to_vec::<T::Native>().map_err(from_array_error)?;
+        let values = values.to_vec::<T::Native>()?;
         Ok(Arc::new(PrimitiveArray::<T>::from_iter_values(values)))
     }
     match values.dtype() {
-        DType::Bool => Ok(Arc::new(BooleanArray::from(values.to_vec::<bool>().map_err(from_array_error)?))),
+        DType::Bool => Ok(Arc::new(BooleanArray::from(values.to_vec::<bool>()?))),
         DType::I8 => primitive::<datatypes::Int8Type>(values),
         DType::I16 => primitive::<datatypes::Int16Type>(values),
         DType::I32 => primitive::<datatypes::Int32Type>(values),

@@ -32,36 +32,6 @@ pub use exec::{ArrayExec, load_sources};
 pub use frame_source::FrameSource;
 pub use node::{ArrayNode, ArrayPlanner};
 
-use crate::error::Error;
-
-/// An error of arrays in the terms of the session.
-pub fn from_array_error(error: swath_array::Error) -> Error {
-    use swath_array::ErrorKind;
-    let message = error.to_string();
-    match error.kind() {
-        ErrorKind::OutOfMemory => Error::out_of_memory(message),
-        ErrorKind::Io => Error::io(message),
-        ErrorKind::Unsupported => Error::unsupported(message),
-        ErrorKind::Cancelled => Error::cancelled(),
-        ErrorKind::Bug => Error::bug(message),
-        _ => Error::user(message),
-    }
-}
-
-/// An error of the session in the terms of arrays.
-pub fn to_array_error(error: Error) -> swath_array::Error {
-    use swath_array::Error as ArrayError;
-    let message = error.to_string();
-    match () {
-        () if error.is_out_of_memory() => ArrayError::out_of_memory(message),
-        () if error.is_unsupported() => ArrayError::unsupported(message),
-        () if error.is_io() => ArrayError::io(message),
-        () if error.is_cancelled() => ArrayError::cancelled(),
-        () if error.is_bug() => ArrayError::bug(message),
-        () => ArrayError::value(message),
-    }
-}
-
 /// A session's memory pool as the budget of arrays.
 pub fn pool_memory(pool: &Arc<dyn MemoryPool>) -> Arc<dyn Memory> {
     Arc::new(memory::PoolMemory(Arc::clone(pool)))

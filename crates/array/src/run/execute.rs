@@ -382,21 +382,25 @@ impl Execution {
         (side / 64 * 64).clamp(64, longest.max(64))
     }
 
+    /// The values of a region; where they have to be computed and are many, all threads do that.
+    fn region_by_all(&self, array: &Array, region: &Region) -> Result<Tensor> {
+        if self.is_view(array) || region.len() <= BLOCK_ELEMENTS {
+            return self.values.region(array, region);
+        }
+        let mut values = TensorMut::uninit(array.dtype(), &region.shape)?;
+        let target = values.target();
+        let grid = Grid::new(region, block_shape(&region.shape, self.block_elements(array), &[]));
+        (0..grid.len()).into_par_iter().with_max_len(1).try_for_each(|number| {
+            let block = grid.block(number);
+            let place = relative(&block, &region.start);
+            self.values.compute_into(array, &block, &mut target.slice(&place.slices()))
+        })?;
+        Ok(values.freeze())
+    }
+
     /// The values of a matrix, computed by all threads where they have to be computed.
     fn matrix(&self, array: &Array, region: &Region) -> Result<Tensor> {
-        let values = if self.is_view(array) || region.len() <= BLOCK_ELEMENTS {
-            self.values.region(array, region)?
-        } else {
-            let mut values = TensorMut::uninit(array.dtype(), &region.shape)?;
-            let target = values.target();
-            let grid = Grid::new(region, block_shape(&region.shape, self.block_elements(array), &[]));
-            (0..grid.len()).into_par_iter().with_max_len(1).try_for_each(|number| {
-                let block = grid.block(number);
-                let place = relative(&block, &region.start);
-                self.values.compute_into(array, &block, &mut target.slice(&place.slices()))
-            })?;
-            values.freeze()
-        };
+        let values = self.region_by_all(array, region)?;
         let (rows, columns) = (region.shape[region.ndim() - 2], region.shape[region.ndim() - 1]);
         let batch = region.ndim() - 2;
         let strides = values.strides()[batch..].to_vec();
@@ -478,18 +482,7 @@ impl Execution {
     ) -> Result<Vec<Tensor>> {
         let each = |(i, input): (usize, &Array)| {
             let region = operator.needs(block, i, input.shape());
-            if self.is_view(input) || region.len() <= BLOCK_ELEMENTS {
-                return self.values.region(input, &region);
-            }
-            let mut values = TensorMut::uninit(input.dtype(), &region.shape)?;
-            let target = values.target();
-            let grid = Grid::new(&region, block_shape(&region.shape, self.block_elements(input), &[]));
-            (0..grid.len()).into_par_iter().with_max_len(1).try_for_each(|number| {
-                let part = grid.block(number);
-                let place = relative(&part, &region.start);
-                self.values.compute_into(input, &part, &mut target.slice(&place.slices()))
-            })?;
-            Ok(values.freeze())
+            self.region_by_all(input, &region)
         };
         array.inputs().iter().enumerate().map(each).collect()
     }

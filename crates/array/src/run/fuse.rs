@@ -81,26 +81,19 @@ impl Leaf {
 
     /// Shows [`region`](Leaf::region), read, in the shape of the result's region.
     pub fn view(&self, read: &Tensor, region: &Region) -> Tensor {
-        // First the slice along each axis of the array, then its axes in the places of the result's.
-        let slices: Vec<Slice> = self
-            .axes
-            .iter()
-            .map(|map| {
-                let count = map.axis.map_or(1, |axis| region.shape[axis]);
-                let start = if map.step < 0 { count.saturating_sub(1) * map.step.unsigned_abs() } else { 0 };
-                let start = if map.axis.is_none() { 0 } else { start };
-                Slice { start, count, step: if map.axis.is_none() { 1 } else { map.step } }
-            })
-            .collect();
         if region.is_empty() {
             return read.nothing(&region.shape);
         }
-        let steps_zero = |map: &AxisMap| map.axis.is_some() && map.step == 0;
-        let slices: Vec<Slice> = slices
-            .into_iter()
-            .zip(&self.axes)
-            .map(|(slice, map)| if steps_zero(map) { Slice::range(0, 1) } else { slice })
-            .collect();
+        // First the slice along each axis of the array, then its axes in the places of the result's.
+        let slice = |map: &AxisMap| match map.axis.filter(|_| map.step != 0) {
+            None => Slice::range(0, 1),
+            Some(axis) => {
+                let count = region.shape[axis];
+                let start = if map.step < 0 { (count - 1) * map.step.unsigned_abs() } else { 0 };
+                Slice { start, count, step: map.step }
+            }
+        };
+        let slices: Vec<Slice> = self.axes.iter().map(slice).collect();
         let part = read.slice(&slices);
         let strides = (0..region.ndim()).map(|axis| {
             let own = self.axes.iter().position(|map| map.axis == Some(axis) && map.step != 0);

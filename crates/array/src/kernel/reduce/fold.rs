@@ -273,46 +273,6 @@ foldable! {
 macro_rules! folded {
     ($dtype:expr, $T:ident => $body:expr) => {
         match $dtype {
-            DType::Bool | DType::U8 => {
-                type $T = u8;
-                $body
-            }
-            DType::I8 => {
-                type $T = i8;
-                $body
-            }
-            DType::I16 => {
-                type $T = i16;
-                $body
-            }
-            DType::I32 => {
-                type $T = i32;
-                $body
-            }
-            DType::I64 => {
-                type $T = i64;
-                $body
-            }
-            DType::U16 => {
-                type $T = u16;
-                $body
-            }
-            DType::U32 => {
-                type $T = u32;
-                $body
-            }
-            DType::U64 => {
-                type $T = u64;
-                $body
-            }
-            DType::F32 => {
-                type $T = f32;
-                $body
-            }
-            DType::F64 => {
-                type $T = f64;
-                $body
-            }
             DType::C64 => {
                 type $T = Complex<f32>;
                 $body
@@ -321,7 +281,7 @@ macro_rules! folded {
                 type $T = Complex<f64>;
                 $body
             }
-            half => Err(Error::bug(format!("{half} is reduced in float32"))),
+            real => dispatch_real!(real, $T => $body, half => Err(Error::bug(format!("{half} is reduced in float32")))),
         }
     };
 }

@@ -4,6 +4,55 @@
 //! that a machine has. Sums are pairwise; deviations are taken in two passes within what fits the cache, and merged as
 //! Chan, Golub and LeVeque (1979) have it.
 
+/// Runs an expression for the type that real values of a [`DType`] are reduced in; booleans are bytes.
+macro_rules! dispatch_real {
+    ($dtype:expr, $T:ident => $body:expr, $other:ident => $otherwise:expr) => {
+        match $dtype {
+            DType::Bool | DType::U8 => {
+                type $T = u8;
+                $body
+            }
+            DType::I8 => {
+                type $T = i8;
+                $body
+            }
+            DType::I16 => {
+                type $T = i16;
+                $body
+            }
+            DType::I32 => {
+                type $T = i32;
+                $body
+            }
+            DType::I64 => {
+                type $T = i64;
+                $body
+            }
+            DType::U16 => {
+                type $T = u16;
+                $body
+            }
+            DType::U32 => {
+                type $T = u32;
+                $body
+            }
+            DType::U64 => {
+                type $T = u64;
+                $body
+            }
+            DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            $other => $otherwise,
+        }
+    };
+}
+
 mod fold;
 mod moments;
 mod position;

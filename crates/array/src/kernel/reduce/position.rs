@@ -116,54 +116,6 @@ ordered! {
     f64 of_f64 float;
 }
 
-macro_rules! by_order {
-    ($dtype:expr, $T:ident => $body:expr) => {
-        match $dtype {
-            DType::Bool | DType::U8 => {
-                type $T = u8;
-                $body
-            }
-            DType::I8 => {
-                type $T = i8;
-                $body
-            }
-            DType::I16 => {
-                type $T = i16;
-                $body
-            }
-            DType::I32 => {
-                type $T = i32;
-                $body
-            }
-            DType::I64 => {
-                type $T = i64;
-                $body
-            }
-            DType::U16 => {
-                type $T = u16;
-                $body
-            }
-            DType::U32 => {
-                type $T = u32;
-                $body
-            }
-            DType::U64 => {
-                type $T = u64;
-                $body
-            }
-            DType::F32 => {
-                type $T = f32;
-                $body
-            }
-            DType::F64 => {
-                type $T = f64;
-                $body
-            }
-            other => Err(Error::bug(format!("{other} has no order"))),
-        }
-    };
-}
-
 /// The first least (or greatest) values of a block along `axes`, and their indices among the reduced axes of `whole`.
 pub fn of(
     greatest: bool,
@@ -172,7 +124,7 @@ pub fn of(
     region: &Region,
     whole: &[usize],
 ) -> Result<(Tensor, Tensor)> {
-    by_order!(block.dtype(), T => of_type::<T>(greatest, block, axes, region, whole))
+    dispatch_real!(block.dtype(), T => of_type::<T>(greatest, block, axes, region, whole), other => Err(unordered(other)))
 }
 
 fn of_type<T: Ordered>(
@@ -262,10 +214,14 @@ fn of_type<T: Ordered>(
     Ok((values.freeze(), indices.freeze()))
 }
 
+fn unordered(dtype: DType) -> Error {
+    Error::bug(format!("{dtype} has no order"))
+}
+
 /// The better of two blocks' values, the first of equals.
 pub fn merge(greatest: bool, values: [&Tensor; 2], indices: [&Tensor; 2]) -> Result<(Tensor, Tensor)> {
     same_shape(values[0], values[1])?;
-    by_order!(values[0].dtype(), T => merge_type::<T>(greatest, values, indices))
+    dispatch_real!(values[0].dtype(), T => merge_type::<T>(greatest, values, indices), other => Err(unordered(other)))
 }
 
 fn merge_type<T: Ordered>(
