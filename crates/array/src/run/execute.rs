@@ -14,6 +14,7 @@ use crate::program::ReduceOp;
 use crate::run::accelerate::{Outcome, StageReport};
 use crate::run::block::{Grid, block_shape};
 use crate::run::evaluate::Values;
+use crate::run::memory::Reservation;
 use crate::run::region::{input_regions, relative};
 use crate::run::stages::{Plan, Stage, is_inline};
 use crate::run::store::{Output, SpilledTensor, Stored};
@@ -31,6 +32,9 @@ const REDUCED_PARTS_MAX: usize = 64;
 
 /// Values of this many bytes or fewer stay with their node once they are computed whole.
 const KEPT_VALUE_BYTES_MAX: usize = 64 << 10;
+
+/// The part of the memory, as a divisor, that values which may lie on disk leave to those that are being worked on.
+const WORKING_SHARE: u64 = 4;
 
 /// Elements that a product handles on the calling thread alone.
 const SMALL_PRODUCT: usize = 1 << 18;
@@ -160,20 +164,27 @@ impl Execution {
     /// Memory for a stage's result, or a file where there is none.
     fn output(&self, array: &Array, dtype: DType, shape: &[usize]) -> Result<Output> {
         let bytes = crate::tensor::count(shape)? as u64 * dtype.size() as u64;
-        let what = || format!("an array of shape {}", crate::error::show_shape(shape));
-        match self.runner.memory().reserve(bytes, &what()) {
-            Ok(reservation) => {
+        // A result that was asked for in memory has to be there.
+        let folder = self.runner.spill_folder().filter(|_| !self.is_result_in_memory(array));
+        let memory = self.runner.memory();
+        let what = format!("an array of shape {}", crate::error::show_shape(shape));
+        let reserved = match folder {
+            Some(_) => {
+                memory.reserve(bytes.saturating_add(memory.limit() / WORKING_SHARE), &what).and_then(|both| {
+                    drop(both);
+                    memory.reserve(bytes, &what)
+                })
+            }
+            None => memory.reserve(bytes, &what),
+        };
+        match (reserved, folder) {
+            (Ok(reservation), _) => {
                 let mut tensor = TensorMut::uninit(dtype, shape)?.keep(reservation);
                 let target = tensor.target();
                 Ok(Output::Memory(tensor, target))
             }
-            // A result that was asked for in memory has to be there.
-            Err(error) => match self.runner.spill_folder() {
-                Some(folder) if !self.is_result_in_memory(array) => {
-                    SpilledTensor::create(folder, dtype, shape).map(Output::Disk)
-                }
-                _ => Err(error),
-            },
+            (Err(_), Some(folder)) => SpilledTensor::create(folder, dtype, shape).map(Output::Disk),
+            (Err(error), None) => Err(error),
         }
     }
 
@@ -316,7 +327,7 @@ impl Execution {
         let batches = Grid::new(&batch, vec![1; batch_axes]);
         let (rows, columns) = (stage.region.shape[batch_axes], stage.region.shape[batch_axes + 1]);
         let depth = left.shape()[batch_axes + 1];
-        let side = self.product_side(array.dtype(), rows, columns, depth);
+        let (side, _working) = self.product_side(array, &output, rows.max(columns).max(depth))?;
         let multiply_one = |number: usize, threads: usize| -> Result<()> {
             let at = batches.block(number);
             let block = |of: &Region, row: (usize, usize), column: (usize, usize)| Region {
@@ -370,16 +381,27 @@ impl Execution {
         Ok(output.finish(stage.region.start.clone()))
     }
 
-    /// The side of the squares in which a product is made: all of it where operands and result fit.
-    fn product_side(&self, dtype: DType, rows: usize, columns: usize, depth: usize) -> usize {
-        let longest = rows.max(columns).max(depth).max(1);
-        let limit = self.runner.memory().limit();
-        let bytes = (longest as u128).pow(2) * 3 * dtype.size() as u128;
-        if bytes <= u128::from(limit / 4) {
-            return longest;
+    /// The side of the squares in which a product is made, and the memory that they take: all of it where what does not
+    /// lie in memory fits.
+    fn product_side(&self, array: &Array, output: &Output, longest: usize) -> Result<(usize, Reservation)> {
+        let made = array.inputs().iter().filter(|input| !self.is_view(input)).count()
+            + usize::from(matches!(output, Output::Disk(_)));
+        let memory = self.runner.memory();
+        let bytes = |side: usize| (side as u128).pow(2) * (made * array.dtype().size()) as u128;
+        let room = u128::from(memory.limit() / WORKING_SHARE);
+        let mut side = longest.max(1);
+        if bytes(side) > room {
+            let fitting = (room as f64 / (made * array.dtype().size()) as f64).sqrt() as usize;
+            side = (fitting / 64 * 64).max(64).min(side);
         }
-        let side = ((limit / 4) as f64 / (3.0 * dtype.size() as f64)).sqrt() as usize;
-        (side / 64 * 64).clamp(64, longest.max(64))
+        loop {
+            match memory.reserve(bytes(side) as u64, "blocks of a product") {
+                Ok(reservation) => return Ok((side, reservation)),
+                // Blocks this small go uncounted, as those of other operators do.
+                Err(_) if side <= 64 => return Ok((side, Box::new(()))),
+                Err(_) => side = (side / 128 * 64).max(64),
+            }
+        }
     }
 
     /// The values of a region; where they have to be computed and are many, all threads do that.

@@ -10,6 +10,7 @@ use crate::graph::{Array, Op, Region};
 use crate::kernel::reduce::Partial;
 use crate::kernel::{elementwise, matmul};
 use crate::program::{BinaryOp, Instruction, Program, ReduceOp, Step, UnaryOp};
+use crate::run::memory::{Budget, Memory};
 use crate::run::{Runner, Sink};
 use crate::tensor::{Slice, Tensor, TensorMut, copy};
 
@@ -277,6 +278,22 @@ fn a_result_beyond_the_limit_is_refused_and_an_intermediate_is_spilled() -> Resu
     // Σᵢⱼ Σₖ i·k: every row i of the product is i times the sum of k, in each of 1000 columns.
     let sum = 1000 * 999 / 2;
     assert_eq!(runner.compute(&total)?.item().map(|s| s.as_int()), Some(sum * sum * 1000));
+    Ok(())
+}
+
+#[test]
+fn a_product_of_what_lies_on_disk_counts_its_blocks() -> Result<()> {
+    let index = |axis| Array::new(Op::Index(axis), vec![], DType::I64, vec![640, 640]);
+    let budget = Budget::new(index(0).bytes() as u64);
+    let runner = Runner::new().with_memory(Arc::new(Arc::clone(&budget)));
+    // Each operand is as large as the whole budget, which leaves nothing to work with: it goes to disk.
+    let [a, b] = [runner.persist(&index(0))?, runner.persist(&index(1))?];
+    assert!([&a, &b].iter().all(|kept| matches!(kept.op(), Op::Source(_))));
+    assert_eq!(budget.peak(), 0);
+    let product = runner.persist(&Array::new(Op::MatMul, vec![a, b], DType::I64, vec![640, 640]))?;
+    let found = Runner::new().compute(&product)?.to_vec::<i64>()?;
+    assert!((0..640 * 640).all(|i| found[i] == (i / 640 * (i % 640) * 640) as i64));
+    assert!((1..=budget.limit() / 4).contains(&budget.peak()), "{}", budget.peak());
     Ok(())
 }
 
