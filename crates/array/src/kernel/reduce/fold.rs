@@ -37,8 +37,9 @@ pub trait Foldable: Element {
 
 /// Elements that are added lane by lane before halves are added pairwise.
 const PAIRWISE: usize = 2048;
-/// Rows that are added as a tree before they are added to the others.
-const GROUP: usize = 8;
+/// Rows that are added as a tree before they are added to the others; more at once would crowd each other out of the
+/// cache where they lie a power of two apart.
+const GROUP: usize = 4;
 
 /// Lanes of eight vectors of 64 bytes, or of what an element of this many bytes leaves.
 macro_rules! foldable {
@@ -202,9 +203,8 @@ macro_rules! foldable {
                 fn add_group(rows: [&[T]; GROUP], to: &mut [T], combine: impl Fn(T, T) -> T + Copy) {
                     let rows = rows.map(|row| &row[..to.len()]);
                     for (i, to) in to.iter_mut().enumerate() {
-                        let low = combine(combine(rows[0][i], rows[1][i]), combine(rows[2][i], rows[3][i]));
-                        let high = combine(combine(rows[4][i], rows[5][i]), combine(rows[6][i], rows[7][i]));
-                        *to = combine(*to, combine(low, high));
+                        let tree = combine(combine(rows[0][i], rows[1][i]), combine(rows[2][i], rows[3][i]));
+                        *to = combine(*to, tree);
                     }
                 }
 
