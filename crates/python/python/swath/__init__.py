@@ -11,12 +11,13 @@
 from math import e, inf, nan, pi
 
 from swath import _methods, array_api, fft, linalg, random
-from swath._blocks import map_blocks, map_overlap
+from swath._blocks import blockwise, map_blocks, map_overlap
 from swath._files import array_names, load, save, savez
 from swath._frame import *  # noqa: F403
 from swath._frame import __all__ as _frame_names
 from swath._numeric import *  # noqa: F403
 from swath._progress import ProgressBar
+from swath._routines import *  # noqa: F403
 from swath._swath import (
     Array,
     AxisError,

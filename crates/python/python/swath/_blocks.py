@@ -8,7 +8,7 @@ from typing import Any
 from swath import _swath
 from swath._swath import Array, DType
 
-__all__ = ["map_blocks", "map_overlap"]
+__all__ = ["blockwise", "map_blocks", "map_overlap"]
 
 
 def map_blocks(
@@ -53,3 +53,34 @@ def map_overlap(
     depths = [depth] * x.ndim if isinstance(depth, int) else list(depth)
     each = list(boundary) if isinstance(boundary, (list, tuple)) else [boundary] * x.ndim
     return _swath.map_overlap(func, x, depths, each, dtype)
+
+
+def blockwise(
+    func: Callable[..., Any],
+    out_ind: Sequence[Any],
+    *args: Any,
+    dtype: DType | None = None,
+    new_axes: dict[Any, int] | None = None,
+) -> Array:
+    """Calls a function on the blocks that the labels of axes bring together: blocks of the result go over the labels
+    `out_ind`, and `args` are arrays, each followed by the labels of its axes. An axis whose label the result has not comes
+    whole. `new_axes` gives the length of labels that no array has.
+
+    >>> x = _swath.asarray([[1, 2], [3, 4]]).rechunk((1, 2))
+    >>> blockwise(lambda rows: rows.sum(axis=1), "i", x, "ij").tolist()
+    [3, 7]
+    """
+    if len(args) % 2:
+        raise ValueError("blockwise takes arrays that are each followed by the labels of their axes")
+    arrays = [_swath.asarray(array) for array in args[::2]]
+    numbers: dict[Any, int] = {}
+    number = lambda label: numbers.setdefault(label, len(numbers))
+    for array, labels in zip(arrays, args[1::2]):
+        if len(labels) != array.ndim:
+            raise ValueError(f"{len(labels)} labels for the {array.ndim} axes of shape {array.shape}")
+    each = [[number(label) for label in labels] for labels in args[1::2]]
+    made = [(number(label), length) for label, length in (new_axes or {}).items()]
+    unknown = [label for label in out_ind if label not in numbers]
+    if unknown:
+        raise ValueError(f"no array has axes labelled {unknown}, and new_axes gives no length")
+    return _swath.blockwise(func, [numbers[label] for label in out_ind], arrays, each, dtype, made)

@@ -401,11 +401,65 @@ def indices(dimensions: Sequence[int], dtype: DType = _swath.int64) -> list[Arra
 # Reductions
 
 
+# What takes the place of values that `where` leaves out, so that they change nothing.
+_NEUTRAL = {"sum": 0, "nansum": 0, "count_nonzero": 0, "prod": 1, "nanprod": 1, "all": True, "any": False}
+
+
+def _masked(name: str, a: Any, where: Any, initial: Any) -> Any:
+    """The values with those that `where` leaves out replaced."""
+    if where is None:
+        return a
+    if name in _NEUTRAL:
+        return xp.where(_swath.asarray(where), a, _NEUTRAL[name])
+    if name.startswith("nan"):
+        return xp.where(_swath.asarray(where), _swath.asarray(a), nan)
+    if initial is None:
+        raise ValueError(f"{name} has no value of its own for what `where` leaves out: give it `initial`")
+    return xp.where(_swath.asarray(where), a, initial)
+
+
+def _with_initial(name: str, found: Array, initial: Any) -> Array:
+    """A result with one value more."""
+    if initial is None:
+        return found
+    binary = {"sum": xp.add, "prod": xp.multiply, "min": xp.minimum, "max": xp.maximum}
+    how = builtins.next((made for key, made in binary.items() if name.removeprefix("nan") == key), None)
+    if how is None:
+        raise TypeError(f"{name} takes no initial value")
+    return how(found, initial)
+
+
+def _mean_where(a: Any, axis: Axes, where: Any, keepdims: bool) -> Array:
+    where = xp.broadcast_to(_swath.asarray(where), _swath.asarray(a).shape)
+    total = _swath.reduction("sum", xp.where(where, a, 0), axis, keepdims)
+    return total / _swath.reduction("count_nonzero", where, axis, keepdims)
+
+
 def _reduction(name: str, doc: str, example: str) -> Callable[..., Array]:
-    def reduction(a: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
-        return _swath.reduction(name, a, axis, keepdims)
+    def reduction(
+        a: Any, axis: Axes = None, *, keepdims: bool = False, initial: Any = None, where: Any = None
+    ) -> Array:
+        if where is not None and name == "mean":
+            return _mean_where(a, axis, where, keepdims)
+        if where is not None and name in ("ptp", "logsumexp"):
+            raise TypeError(f"{name} takes no where")
+        start = initial
+        if initial is not None and 0 in _swath.asarray(a).shape:
+            # An extreme of nothing is what it begins with.
+            return _of_nothing(a, axis, keepdims, initial)
+        found = _swath.reduction(name, _masked(name, a, where, initial), axis, keepdims)
+        return _with_initial(name, found, start)
 
     return _named(reduction, name, doc, example)
+
+
+def _of_nothing(a: Any, axis: Axes, keepdims: bool, initial: Any) -> Array:
+    """What an extreme of no values is, with something to begin with."""
+    a = _swath.asarray(a)
+    shape = _swath.reduction("any", a, axis, keepdims).shape
+    if 0 not in shape:
+        return xp.full(shape, initial, dtype=a.dtype)
+    return xp.zeros(shape, dtype=a.dtype)
 
 
 def _named(function: Callable[..., Any], name: str, doc: str, example: str) -> Callable[..., Any]:
@@ -415,17 +469,41 @@ def _named(function: Callable[..., Any], name: str, doc: str, example: str) -> C
 
 
 def _total(name: str, doc: str, example: str) -> Callable[..., Array]:
-    def total(a: Any, axis: Axes = None, dtype: DType | None = None, *, keepdims: bool = False) -> Array:
-        return _swath.reduction(name, a, axis, keepdims, dtype)
+    def total(
+        a: Any,
+        axis: Axes = None,
+        dtype: DType | None = None,
+        *,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = None,
+    ) -> Array:
+        found = _swath.reduction(name, _masked(name, a, where, initial), axis, keepdims, dtype)
+        return _with_initial(name, found, initial)
 
     return _named(total, name, doc, example)
 
 
 def _spread(name: str, doc: str, example: str) -> Callable[..., Array]:
     def spread(
-        a: Any, axis: Axes = None, *, ddof: float = 0.0, correction: float | None = None, keepdims: bool = False
+        a: Any,
+        axis: Axes = None,
+        *,
+        ddof: float = 0.0,
+        correction: float | None = None,
+        keepdims: bool = False,
+        where: Any = None,
     ) -> Array:
-        return _swath.reduction(name, a, axis, keepdims, None, ddof if correction is None else correction)
+        correction = ddof if correction is None else correction
+        if where is None:
+            return _swath.reduction(name, a, axis, keepdims, None, correction)
+        if name.startswith("nan"):
+            return _swath.reduction(name, _masked(name, a, where, None), axis, keepdims, None, correction)
+        where = xp.broadcast_to(_swath.asarray(where), _swath.asarray(a).shape)
+        distance = xp.abs(_swath.asarray(a) - _mean_where(a, axis, where, True))
+        squares = _swath.reduction("sum", xp.where(where, distance * distance, 0), axis, keepdims)
+        found = squares / (_swath.reduction("count_nonzero", where, axis, keepdims) - correction)
+        return xp.sqrt(found) if name == "std" else found
 
     return _named(spread, name, doc, example)
 

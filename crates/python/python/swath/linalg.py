@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from swath import _swath
+from swath import array_api as xp
 from swath._swath import Array, LinAlgError
 from swath.array_api import linalg as _standard
 from swath.array_api.linalg import (
@@ -34,12 +36,14 @@ __all__ = [
     "SVDResult",
     "SlogdetResult",
     "cholesky",
+    "cond",
     "cross",
     "det",
     "diagonal",
     "eigh",
     "eigvalsh",
     "inv",
+    "lstsq",
     "matmul",
     "matrix_norm",
     "matrix_power",
@@ -55,6 +59,8 @@ __all__ = [
     "svd",
     "svdvals",
     "tensordot",
+    "tensorinv",
+    "tensorsolve",
     "trace",
     "vecdot",
     "vector_norm",
@@ -184,3 +190,78 @@ def multi_dot(arrays: Any) -> Array:
     for array in rest:
         product = _swath.matmul(product, array)
     return product
+
+
+def cond(x: Any, p: Any = None) -> Array:
+    """The condition numbers of matrices: the norm times that of the inverse.
+
+    >>> float(cond([[2.0, 0.0], [0.0, 1.0]]))
+    2.0
+    """
+    x = _swath.asarray(x)
+    if p in (None, 2, -2):
+        values = _standard.svdvals(x)
+        most, least = values[..., 0], values[..., -1]
+        return least / most if p == -2 else most / least
+    return _standard.matrix_norm(x, ord=p) * _standard.matrix_norm(_standard.inv(x), ord=p)
+
+
+def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Array, Array, Array, Array]:
+    """The least vectors x that make |b − a·x| least: x, the sums of squares that are left where the columns of `a` are
+    independent and fewer than its rows, the rank, and the singular values; those below `rcond` times the greatest count
+    as 0. The rank is computed at once.
+
+    Source: Golub and Van Loan, Matrix Computations (2013), 5.5: by the singular value decomposition.
+
+    >>> x, rest, rank, values = lstsq([[1.0], [1.0]], [1.0, 3.0])
+    >>> round(float(x[0]), 12), int(rank)
+    (2.0, 1)
+    """
+    a, b = _swath.asarray(a), _swath.asarray(b)
+    if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
+        raise LinAlgError(f"least squares of shapes {a.shape} and {b.shape}")
+    if not xp.isdtype(a.dtype, ("real floating", "complex floating")):
+        a = a.astype(_swath.float64)
+    u, values, vh = _standard.svd(a, full_matrices=False)
+    rcond = float(xp.finfo(values.dtype).eps) * max(a.shape) if rcond is None else rcond
+    is_used = values > rcond * values[:1]
+    rank = _swath.reduction("count_nonzero", is_used)
+    inverse = xp.where(is_used, 1.0 / xp.where(is_used, values, 1.0), 0.0)
+    columns = b[:, None] if b.ndim == 1 else b
+    along = _swath.matmul(matrix_transpose(xp.conj(u)), columns.astype(_swath.promote_types(a.dtype, b.dtype)))
+    x = _swath.matmul(matrix_transpose(xp.conj(vh)), inverse[:, None] * along)
+    if int(rank) == a.shape[1] < a.shape[0]:
+        left = xp.abs(columns - _swath.matmul(a, x))
+        rest = _swath.reduction("sum", left * left, 0)
+    else:
+        rest = _swath.full((0,), 0.0, values.dtype)
+    return (x[:, 0] if b.ndim == 1 else x), rest, rank, values
+
+
+def tensorsolve(a: Any, b: Any) -> Array:
+    """The x whose product with a tensor, over as many last axes as x has, is b.
+
+    >>> tensorsolve([[2.0, 0.0], [0.0, 4.0]], [2.0, 4.0]).tolist()
+    [1.0, 1.0]
+    """
+    a, b = _swath.asarray(a), _swath.asarray(b)
+    shape, count = a.shape[b.ndim :], prod(b.shape)
+    if prod(shape) != count:
+        raise LinAlgError(f"a tensor of shape {a.shape} does not go from {shape} to {b.shape} one to one")
+    return _swath.reshape(_standard.solve(_swath.reshape(a, (count, count)), _swath.reshape(b, (count,))), shape)
+
+
+def tensorinv(a: Any, ind: int = 2) -> Array:
+    """The tensor whose product with another gives the identity, which has `ind` first axes to come back to.
+
+    >>> tensorinv([[2.0]], 1).tolist()
+    [[0.5]]
+    """
+    a = _swath.asarray(a)
+    if ind < 1:
+        raise ValueError(f"ind is 1 or more, not {ind}")
+    rows = prod(a.shape[:ind])
+    if rows != prod(a.shape[ind:]):
+        raise LinAlgError(f"a tensor of shape {a.shape} is not square after {ind} axes")
+    inverse = _standard.inv(_swath.reshape(a, (rows, rows)))
+    return _swath.reshape(inverse, a.shape[ind:] + a.shape[:ind])

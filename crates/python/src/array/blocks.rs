@@ -149,7 +149,26 @@ fn map_overlap(
     made(|| blocks::map_overlap(called, &x, &depth, &boundary, dtype))
 }
 
+#[pyfunction]
+#[pyo3(signature = (function, labels, arrays, array_labels, dtype=None, new_axes=vec![]))]
+fn blockwise(
+    function: Object<'_, '_>,
+    labels: Vec<usize>,
+    arrays: Object<'_, '_>,
+    array_labels: Vec<Vec<usize>>,
+    dtype: Option<Object<'_, '_>>,
+    new_axes: Vec<(usize, usize)>,
+) -> Made {
+    let arrays = arrays_argument(arrays)?;
+    let inputs: Vec<_> = arrays.iter().map(|array| (array.dtype(), array.ndim())).collect();
+    let called = called(function, dtype, &inputs)?;
+    let dtype = called.dtype;
+    let labelled: Vec<_> = arrays.into_iter().zip(array_labels).collect();
+    made(|| blocks::blockwise(called, &labels, &labelled, dtype, &new_axes))
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(map_blocks, module)?)?;
+    module.add_function(wrap_pyfunction!(blockwise, module)?)?;
     module.add_function(wrap_pyfunction!(map_overlap, module)?)
 }

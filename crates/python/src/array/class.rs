@@ -892,6 +892,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(from_dlpack, module)?)?;
     module.add_function(wrap_pyfunction!(from_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(is_computed, module)?)?;
+    module.add_function(wrap_pyfunction!(super::run::compute_all, module)?)?;
     module.add_function(wrap_pyfunction!(super::run::use_session, module)?)?;
     module.add_function(wrap_pyfunction!(super::run::set_session_factory, module)?)?;
     module.add_function(wrap_pyfunction!(super::run::want_session, module)?)?;

@@ -217,7 +217,14 @@ fn select(conditions: Object<'_, '_>, choices: Object<'_, '_>, default: Object<'
     made(|| index::select(&conditions, &choices, &default))
 }
 
+#[pyfunction]
+fn choose(numbers: Object<'_, '_>, choices: Object<'_, '_>) -> Made {
+    let (numbers, choices) = (array_argument(numbers)?, arrays_argument(choices)?);
+    made(|| index::choose(&numbers, &choices))
+}
+
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(choose, module)?)?;
     module.add_function(wrap_pyfunction!(reshape, module)?)?;
     module.add_function(wrap_pyfunction!(transpose, module)?)?;
     module.add_function(wrap_pyfunction!(moveaxis, module)?)?;

@@ -15,6 +15,9 @@ use swath_array::graph::Op;
 use swath_array::run::{Progress, Runner};
 use swath_array::{Array, Tensor};
 
+use super::AllMade;
+use super::class::PyArray;
+use super::convert::arrays_argument;
 use crate::error::IntoPython;
 use crate::frame;
 use crate::frame::session::PySession;
@@ -114,6 +117,17 @@ pub fn compute(py: Python<'_>, array: &Array) -> PyResult<Tensor> {
         }
     }
     with_runner(py, &[array], |runner| runner.compute(array))
+}
+
+/// Arrays with their values; what they share is computed once.
+#[pyfunction]
+pub fn compute_all(py: Python<'_>, arrays: &Bound<'_, PyAny>) -> AllMade {
+    let arrays = arrays_argument(arrays)?;
+    let values = with_runner(py, &arrays.iter().collect::<Vec<_>>(), |runner| runner.compute_all(&arrays))?;
+    let computed = |(value, array): (Tensor, &Array)| {
+        PyArray::from(Array::from_tensor(value).with_chunks(array.chunks().to_vec()))
+    };
+    Ok(values.into_iter().zip(&arrays).map(computed).collect())
 }
 
 /// The view that a node is of the value of its input.
