@@ -56,7 +56,9 @@ pub fn to_python(error: Error) -> PyErr {
         ErrorKind::Axis => own(&AXIS_ERROR),
         ErrorKind::LinearAlgebra => own(&LINEAR_ALGEBRA_ERROR),
         ErrorKind::OutOfMemory => PyMemoryError::new_err(message),
-        ErrorKind::Io if message.contains("No such file") => PyFileNotFoundError::new_err(message),
+        ErrorKind::Io if message.contains("No such file") || message.starts_with("no file matches") => {
+            PyFileNotFoundError::new_err(message)
+        }
         ErrorKind::Io => PyOSError::new_err(message),
         ErrorKind::Unsupported => PyNotImplementedError::new_err(message),
         ErrorKind::Cancelled => PyKeyboardInterrupt::new_err(()),

@@ -168,6 +168,8 @@ def test_files(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), np.asarray(x))
     np.save(tmp_path / "y.npy", np.asarray(x))
     assert sw.load(tmp_path / "*.npy").shape == (8, 6)
+    with pytest.raises(FileNotFoundError, match="no file matches"):
+        sw.load("nowhere/*.npy")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         sw.load(tmp_path / "nowhere.npy")
     (tmp_path / "z.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:-8])

@@ -96,7 +96,8 @@ impl Format {
             "safetensors" => Ok(Format::SafeTensors),
             _ if zarr::is_zarr(path) => Ok(Format::Zarr),
             _ => Err(Error::value(format!(
-                "'{}' is of no format that is known: .npy, .npz, .zarr (or a folder with zarr.json) and .safetensors are",
+                "'{}' is of no format that is known: .npy, .npz, .zarr (or a folder with zarr.json) and .safetensors are, \
+                 and in a session .arrow and .parquet",
                 path.display()
             ))),
         }
