@@ -30,6 +30,25 @@ def test_getitem_by_masks(data):
 
 
 @given(st.data())
+def test_masks_with_an_axis_of_no_length_name_nothing(data):
+    x = data.draw(arrays(shape=shapes(min_dims=1)))
+    kept = data.draw(st.lists(st.booleans(), min_size=1, max_size=x.ndim).filter(lambda kept: not all(kept)))
+    mask = xp.zeros(tuple(side if keep else 0 for side, keep in zip(x.shape, kept)), dtype=xp.bool)
+    mine = sw.array(x)
+    part = mine[mask]
+    assert part.shape == (0, *x.shape[len(kept) :]) and part.dtype == mine.dtype
+    mine[mask] = xp.zeros((), dtype=mine.dtype)
+    check(mine, x, exact=True)
+
+
+def test_masks_of_another_length_are_refused():
+    x = xp.zeros((2, 3))
+    for shape in [(3,), (2, 2), (0, 1), (1, 0), (2, 3, 0)]:
+        with pytest.raises(IndexError):
+            x[xp.zeros(shape, dtype=xp.bool)]
+
+
+@given(st.data())
 def test_getitem_by_integer_arrays(data):
     x = data.draw(arrays(shape=shapes(min_dims=1, min_side=1)))
     shape = data.draw(shapes(max_dims=2, max_side=3))

@@ -15,7 +15,8 @@ use crate::run::Runner;
 ///
 /// # Errors
 /// `Index` for an integer out of range (of arrays whose values are not known, when they are evaluated), too many
-/// indices, arrays that are neither integers nor booleans, masks of another shape; `Value` for a step of 0.
+/// indices, arrays that are neither integers nor booleans, masks whose lengths are neither the array's nor 0; `Value` for
+/// a step of 0.
 pub fn get(x: &Array, indices: &[Index], runner: &Runner) -> Result<Array> {
     let parts = resolve(x, indices)?;
     if !parts.iter().any(|part| matches!(part, Part::Integers(_) | Part::Mask(_))) {

@@ -116,8 +116,7 @@ pub(super) fn resolve(x: &Array, indices: &[Index]) -> Result<Vec<Part>> {
                 axis += unnamed;
             }
             Index::Array(array) if array.dtype().is_bool() => {
-                check_mask(array, x, axis)?;
-                parts.push(Part::Mask(array.clone()));
+                parts.push(Part::Mask(fitted_mask(array, x, axis)?));
             }
             Index::Array(array) if array.dtype().is_integer() => parts.push(Part::Integers(array.clone())),
             Index::Array(array) => {
@@ -135,10 +134,18 @@ pub(super) fn resolve(x: &Array, indices: &[Index]) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-fn check_mask(mask: &Array, x: &Array, first: usize) -> Result<()> {
-    for (i, &len) in mask.shape().iter().enumerate() {
-        let own = x.shape()[first + i];
-        if own != len {
+/// A mask with the lengths of the axes from `first` on. One that has an axis of length 0 names nothing, whatever the
+/// length of the array's own.
+///
+/// # Errors
+/// `Index` where a length is neither 0 nor the array's.
+fn fitted_mask(mask: &Array, x: &Array, first: usize) -> Result<Array> {
+    let own = &x.shape()[first..first + mask.ndim()];
+    if mask.shape() == own {
+        return Ok(mask.clone());
+    }
+    for (i, (&len, &own)) in mask.shape().iter().zip(own).enumerate() {
+        if own != len && len != 0 {
             return Err(Error::index(format!(
                 "boolean index did not match indexed array along axis {}; size of axis is {own} but size of \
                  corresponding boolean axis is {len}",
@@ -146,7 +153,8 @@ fn check_mask(mask: &Array, x: &Array, first: usize) -> Result<()> {
             )));
         }
     }
-    Ok(())
+    let none = Op::Full(crate::dtype::Scalar::Bool(false));
+    Ok(Array::new(none, vec![], crate::dtype::DType::Bool, own.to_vec()))
 }
 
 /// The numbers, in row-major order, of the true elements of a mask, which is computed.
