@@ -176,6 +176,20 @@ def test_svd(x, full):
     np.testing.assert_allclose(u[..., :k] * s[..., None, :] @ vh[..., :k, :], x, **tolerances(x, 10))
 
 
+@pytest.mark.parametrize("dtype", INEXACT)
+@pytest.mark.parametrize("power", [-0.9, -0.6, 0.5, 0.9])
+def test_svd_of_matrices_whose_squares_overflow_or_vanish(dtype, power):
+    # A power of two that is this part of the largest, or of the smallest, that the type has.
+    scale = 2.0 ** int(power * np.finfo(dtype).maxexp)
+    for shape in [(1, 1), (3, 3), (2, 5), (5, 2)]:
+        x = (np.arange(1, 1 + np.prod(shape)).reshape(shape) * scale).astype(dtype)
+        u, s, vh = map(to_numpy, xp.linalg.svd(ours(x), full_matrices=False))
+        tolerance = 1e-4 if np.finfo(dtype).bits == 32 else 1e-12
+        np.testing.assert_allclose((u * (s / scale)) @ vh, x / scale, atol=tolerance)
+        np.testing.assert_allclose(to_numpy(xp.linalg.svdvals(ours(x))), s, rtol=tolerance, atol=tolerance * scale)
+        assert int(xp.linalg.matrix_rank(ours(x))) == min(2, *shape)
+
+
 @given(small(FLOATS, min_side=1))
 def test_pseudo_inverses_and_ranks(x):
     check(xp.linalg.pinv(ours(x)), strict.linalg.pinv(theirs(x)), rtol=0.05, atol=0.05)

@@ -144,12 +144,22 @@ pub(super) fn for_each<S>(
     first.map_or(Ok(()), |(i, failure)| Err(fail(i, failure)))
 }
 
+/// The matrix or its transpose: the one whose columns are closer together in memory.
+fn along_memory<T>(matrix: MatRef<'_, T>) -> MatRef<'_, T> {
+    let upright = matrix.row_stride().unsigned_abs() <= matrix.col_stride().unsigned_abs();
+    if upright { matrix } else { matrix.transpose() }
+}
+
 /// Whether all elements are finite.
 pub(super) fn all_finite<T: super::Field>(matrix: MatRef<'_, T>) -> bool {
-    let matrix = if matrix.row_stride().unsigned_abs() <= matrix.col_stride().unsigned_abs() {
-        matrix
-    } else {
-        matrix.transpose()
+    along_memory(matrix).col_iter().all(|column| column.iter().all(T::is_finite_impl))
+}
+
+/// The greatest magnitude of a real or imaginary part, 0 of no elements.
+pub(super) fn greatest_part<T: super::Field>(matrix: MatRef<'_, T>) -> f64 {
+    let part = |x: &T| {
+        let x = x.widened();
+        x.re.abs().max(x.im.abs())
     };
-    matrix.col_iter().all(|column| column.iter().all(T::is_finite_impl))
+    along_memory(matrix).col_iter().flat_map(|column| column.iter().map(part)).fold(0.0, f64::max)
 }

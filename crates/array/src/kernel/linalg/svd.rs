@@ -5,9 +5,9 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::svd::{ComputeSvdVectors, svd as faer_svd, svd_scratch};
 use faer::{Mat, MatMut, MatRef, Par};
 
-use super::matrices::{Filling, Matrices, all_finite, for_each};
+use super::matrices::{Filling, Matrices, all_finite, for_each, greatest_part};
 use super::{Failure, Field, Place, qr, scratch};
-use crate::dtype::Element;
+use crate::dtype::{DType, Element};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -21,6 +21,23 @@ struct Worker<T> {
 
 /// Rows per column from which QR comes first (Chan 1982).
 const TALL: f64 = 1.6;
+
+/// A matrix whose greatest part lies between two to this power and its inverse is decomposed as it is. Others are scaled
+/// first, for their squares would overflow or vanish. LAPACK's bounds are about these: `√(least normal number) / ε`.
+const EXPONENT_MAX_F32: i32 = 40;
+const EXPONENT_MAX_F64: i32 = 460;
+
+/// The power of two to scale a matrix by, 1 where it need not be.
+fn scale<T: Field>(a: MatRef<'_, T>) -> f64 {
+    let greatest = greatest_part(a);
+    let bound = if T::Part::DTYPE == DType::F32 { EXPONENT_MAX_F32 } else { EXPONENT_MAX_F64 };
+    let range = 2f64.powi(-bound)..=2f64.powi(bound);
+    if greatest == 0.0 || range.contains(&greatest) {
+        return 1.0;
+    }
+    // The inverse of a number below 2^-1022 may be infinite.
+    2f64.powi(-greatest.log2().floor().max(-1022.0) as i32)
+}
 
 impl<T: Field> Worker<T> {
     fn new(n: usize, m: usize, vectors: ComputeSvdVectors, par: Par) -> Result<Worker<T>> {
@@ -50,6 +67,24 @@ impl<T: Field> Worker<T> {
         if !all_finite(a) {
             return Err(Failure::Matrix("SVD did not converge: NaN or infinities in a matrix"));
         }
+        let scale = scale(a);
+        if scale == 1.0 {
+            return self.scaled(a, u, v, par);
+        }
+        let scaled = Mat::from_fn(a.nrows(), a.ncols(), |i, j| T::rounded(a[(i, j)].widened() * scale));
+        self.scaled(scaled.as_ref(), u, v, par)?;
+        self.values.iter_mut().for_each(|value| *value = T::rounded(value.widened() / scale));
+        Ok(())
+    }
+
+    /// Decomposes a matrix whose squares neither overflow nor vanish.
+    fn scaled(
+        &mut self,
+        a: MatRef<'_, T>,
+        u: Option<MatMut<'_, T>>,
+        v: Option<MatMut<'_, T>>,
+        par: Par,
+    ) -> Result<(), Failure> {
         if a.nrows() < a.ncols() && self.tall.is_some() {
             // Aᵀ = V̄ Σ Uᵀ.
             let (mut u, mut v) = (u, v);

@@ -171,6 +171,36 @@ fn multiplies_with_q_without_making_it() -> Result<()> {
 }
 
 #[test]
+fn singular_values_of_matrices_whose_squares_overflow_or_vanish() -> Result<()> {
+    for dtype in INEXACT {
+        let exponents: [i32; 4] =
+            if dtype.real() == DType::F32 { [64, 120, -80, -120] } else { [512, 1010, -600, -960] };
+        for exponent in exponents {
+            for (n, m) in [(1, 1), (2, 2), (3, 3), (7, 2), (2, 7)] {
+                let small = random(dtype, &[n, m], 3)?;
+                let scaled = matrices(&small, 0)[0]
+                    .row_iter()
+                    .flat_map(|row| row.iter())
+                    .map(|x| x * 2f64.powi(exponent));
+                let a = from_values(dtype, &[n, m], scaled.collect())?;
+                let (want, have) = (
+                    Decomposition::Svd { full: false }.compute(&[small], 0, &[])?,
+                    Decomposition::Svd { full: false }.compute(std::slice::from_ref(&a), 0, &[])?,
+                );
+                let s = Decomposition::SingularValues.compute(&[a], 0, &[])?;
+                for values in [&have[1], &s[0]] {
+                    let values = matrices(values, 0)[0].map(|x| x * 2f64.powi(-exponent));
+                    assert_close(&values, &matrices(&want[1], 0)[0], tolerance(dtype), "Σ");
+                }
+                assert_close(&matrices(&have[0], 0)[0], &matrices(&want[0], 0)[0], tolerance(dtype), "U");
+                assert_close(&matrices(&have[2], 0)[0], &matrices(&want[2], 0)[0], tolerance(dtype), "Vᴴ");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn singular_values_and_vectors() -> Result<()> {
     for (n, m) in SHAPES {
         each_input(n, m, |a, front| {
