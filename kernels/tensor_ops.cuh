@@ -224,13 +224,8 @@ template <class T> DEVICE T op_floor_divide(T x, T y) {
         return quotient;
     } else {
         T plain = x / y;
-        if (y == 0 || (!op_is_finite(plain) && !op_is_finite(x))) return plain;
+        if (y == 0 || !op_is_finite(x) || !op_is_finite(y)) return plain;
         T rest = fmod(x, y), quotient = (x - rest) / y;
-        if (is_infinite(y)) {
-            // What is left of a finite number is itself.
-            rest = x;
-            quotient = 0;
-        }
         if (rest != 0 && (rest < 0) != (y < 0)) quotient -= 1;
         if (quotient == 0) return copysign((T)0, plain);
         T whole = floor(quotient);

@@ -124,7 +124,9 @@ def test_unary_of_complex_numbers(name, data):
 @pytest.mark.parametrize("name", BINARY)
 @given(data=st.data())
 def test_binary(name, data):
-    x, y = data.draw(pairs([dtype for dtype in BINARY[name] if dtype not in COMPLEX]))
+    # Floor division of and by infinities is Python's in NumPy, and not the standard's: it is tested apart.
+    finite = name == "floor_divide"
+    x, y = data.draw(pairs([dtype for dtype in BINARY[name] if dtype not in COMPLEX], finite=finite))
     if name == "pow" and y.dtype.kind in "iu":
         y = y % 4
     if name in ("floor_divide", "remainder") and y.dtype.kind in "iu":
@@ -244,6 +246,35 @@ def test_where(both, data):
 
 # The standard's special cases of complex numbers, some of which NumPy departs from.
 INF, NAN = float("inf"), float("nan")
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(
+    "x, y, expected",
+    [
+        (INF, 2.0, INF),
+        (INF, -2.0, -INF),
+        (-INF, 2.0, -INF),
+        (-INF, -2.0, INF),
+        (2.0, INF, 0.0),
+        (2.0, -INF, -0.0),
+        (-2.0, INF, -0.0),
+        (-2.0, -INF, 0.0),
+        (0.0, -INF, -0.0),
+        (INF, INF, NAN),
+        (NAN, 2.0, NAN),
+        (2.0, NAN, NAN),
+        (2.0, 0.0, INF),
+        (2.0, -0.0, -INF),
+    ],
+)
+def test_floor_division_of_and_by_infinities(dtype, x, y, expected):
+    dtype = getattr(xp, dtype)
+    # Enough elements for whatever takes several at once.
+    x, y = xp.full((19,), x, dtype=dtype), xp.full((19,), y, dtype=dtype)
+    for got in (xp.floor_divide(x, y), x // y):
+        np.testing.assert_array_equal(got, expected)
+        np.testing.assert_array_equal(np.signbit(got)[~np.isnan(got)], np.signbit(expected))
 
 
 @pytest.mark.parametrize(

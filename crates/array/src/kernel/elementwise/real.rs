@@ -2,7 +2,8 @@
 
 /// `float32` and `float64`.
 pub trait Real: Copy + PartialEq + PartialOrd {
-    /// Toward minus infinity, with the standard's special cases: infinities by finite numbers stay infinite.
+    /// Toward minus infinity, with the standard's special cases: infinities by finite numbers stay infinite, and finite
+    /// numbers by infinities are 0, of either sign.
     fn floor_divide(self, by: Self) -> Self;
     /// The same for finite numbers whose quotient has a fraction left.
     fn quick_floor_divide(self, by: Self) -> Self;
@@ -32,16 +33,11 @@ macro_rules! real {
             #[inline(always)]
             fn floor_divide(self, by: $type) -> $type {
                 let quotient = self / by;
-                if by == 0.0 || !quotient.is_finite() && !self.is_finite() {
+                if by == 0.0 || !self.is_finite() || !by.is_finite() {
                     return quotient;
                 }
-                let mut rest = self % by;
+                let rest = self % by;
                 let mut whole = (self - rest) / by;
-                if by.is_infinite() {
-                    // What is left of a finite number is itself.
-                    rest = self;
-                    whole = 0.0;
-                }
                 if rest != 0.0 && (rest < 0.0) != (by < 0.0) {
                     whole -= 1.0;
                 }
