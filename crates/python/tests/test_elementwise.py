@@ -306,6 +306,12 @@ def test_special_cases_of_complex_numbers(name, value, expected):
         assert np.isnan(got.real) == np.isnan(other.real) and np.isnan(got.imag) == np.isnan(other.imag)
 
 
+@pytest.mark.parametrize("part", [0.0, -0.0])
+def test_expm1_of_a_complex_zero_is_positive(part):
+    got = complex(xp.expm1(xp.asarray(complex(part, 0.0))))
+    assert got == 0 and not np.signbit(got.real) and not np.signbit(got.imag)
+
+
 @pytest.mark.parametrize("function", [xp.sin, xp.add])
 def test_what_is_no_array_is_refused(function):
     arguments = ["text"] * (2 if function is xp.add else 1)

@@ -200,7 +200,8 @@ pub fn exp(z: C) -> C {
 fn expm1(z: C) -> C {
     let C { re: x, im: y } = z;
     if y == 0.0 {
-        return C::new(x.exp_m1(), y);
+        // The standard has no negative zero here, not even of one.
+        return C::new(x.exp_m1() + 0.0, y);
     }
     if !x.is_finite() || !y.is_finite() || x > 700.0 {
         let power = exp(z);
