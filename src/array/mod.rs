@@ -3,6 +3,7 @@
 //! The arrays themselves are those of [`swath_array`]; here they meet tables. An array that reads frames and the frames
 //! are one plan, and so are queries over an array's rows.
 
+pub mod device;
 pub mod storage;
 
 use std::sync::Arc;

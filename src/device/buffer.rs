@@ -23,8 +23,9 @@ pub struct DeviceBuffer {
     address: u64,
     len: usize,
     stream: Arc<Stream>,
-    /// Dropped right after the memory was given back: what accounts for the bytes.
-    reservation: Option<Box<dyn Any + Send + Sync>>,
+    is_lent: bool,
+    /// Dropped right after the memory was given back: what accounts for the bytes, or of lent ones the lender.
+    owner: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl DeviceBuffer {
@@ -40,7 +41,23 @@ impl DeviceBuffer {
         let mut address = 0;
         // SAFETY: writes one address; freed in `drop`.
         check("cuMemAllocAsync", unsafe { sys::cuMemAllocAsync(&mut address, capacity, allocate_on.raw()) })?;
-        Ok(DeviceBuffer { address, len, stream: Arc::clone(free_on), reservation: None })
+        Ok(DeviceBuffer { address, len, stream: Arc::clone(free_on), is_lent: false, owner: None })
+    }
+
+    /// Takes `len` bytes that belong to somebody else, who gets them back when `lender` is dropped: after the buffer was,
+    /// and all that `used_on` had to do until then is done.
+    ///
+    /// # Safety
+    /// The bytes must be device memory that the context of `used_on` may read, and stay so until `lender` is dropped. All
+    /// work on them must be ordered before the end of `used_on`.
+    pub unsafe fn lent(
+        address: u64,
+        len: usize,
+        used_on: &Arc<Stream>,
+        lender: impl Any + Send + Sync,
+    ) -> DeviceBuffer {
+        let owner: Option<Box<dyn Any + Send + Sync>> = Some(Box::new(lender));
+        DeviceBuffer { address, len, stream: Arc::clone(used_on), is_lent: true, owner }
     }
 
     /// Returns the bytes that a buffer of `len` bytes takes.
@@ -54,9 +71,9 @@ impl DeviceBuffer {
             .ok_or_else(|| Error::unsupported(format!("a device buffer of {len} bytes")))
     }
 
-    /// Ties `reservation` to the buffer: it is dropped when the memory is given back.
+    /// Ties `reservation` to a buffer of our own: it is dropped when the memory is given back.
     pub fn with_reservation(mut self, reservation: impl Any + Send + Sync) -> DeviceBuffer {
-        self.reservation = Some(Box::new(reservation));
+        self.owner = Some(Box::new(reservation));
         self
     }
 
@@ -70,9 +87,9 @@ impl DeviceBuffer {
         self.len == 0
     }
 
-    /// Bytes there are: `len` rounded up to a multiple of 16, at least 16.
+    /// Bytes there are: `len` rounded up to a multiple of 16, at least 16; of lent memory, `len`.
     pub fn capacity(&self) -> usize {
-        self.len.max(1).next_multiple_of(GRANULE_BYTES)
+        if self.is_lent { self.len } else { self.len.max(1).next_multiple_of(GRANULE_BYTES) }
     }
 
     /// The address that kernels take, or 0 where the context has ended since: a kernel that is given such a buffer
@@ -159,9 +176,14 @@ impl fmt::Debug for DeviceBuffer {
 
 impl Drop for DeviceBuffer {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new`, freed once, in a context that lives; `stream` lives in it too.
-        self.stream.device().release(|| unsafe {
-            sys::cuMemFreeAsync(self.address, self.stream.raw());
+        self.stream.device().release(|| {
+            if self.is_lent {
+                // The lender's own work does not wait for ours. A fault comes back from the next call that waits.
+                let _ = self.stream.synchronize();
+            } else {
+                // SAFETY: allocated in `new`, freed once, in a context that lives; `stream` lives in it too.
+                unsafe { sys::cuMemFreeAsync(self.address, self.stream.raw()) };
+            }
         });
     }
 }

@@ -1,6 +1,7 @@
 //! The context of one GPU, and what is known of the GPU.
 
 use std::collections::BTreeMap;
+use std::ffi::c_void;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 
@@ -114,8 +115,8 @@ fn attribute(device: sys::CUdevice, which: Attribute) -> Result<u32> {
 
 /// One GPU and its context. Cheap to clone: clones share the context.
 ///
-/// The context is the device's primary one, so that other libraries in the process share it, and so does everyone
-/// here who opens the device. When a fault has made it useless, [`Device::close`] ends it with all that lives in it,
+/// The context is the device's primary one (`cuDevicePrimaryCtxRetain`), the one that CUDA's runtime uses: so PyTorch and
+/// CuPy in the same process share it, addresses mean the same to them, and so does everyone here who opens the device. When a fault has made it useless, [`Device::close`] ends it with all that lives in it,
 /// and [`Device::open`] makes the next. Buffers, modules and events of a context that ended free nothing and answer
 /// [`is_alive`](Device::is_alive) with `false`.
 #[derive(Clone)]
@@ -193,6 +194,47 @@ impl Device {
         check("cuCtxSetCurrent", unsafe { sys::cuCtxSetCurrent(self.0.raw) })
     }
 
+    /// Waits until all work of the context is done, whoever in this process enqueued it.
+    pub fn synchronize(&self) -> Result<()> {
+        // SAFETY: concerns the current context.
+        check("cuCtxSynchronize", unsafe { sys::cuCtxSynchronize() })
+    }
+
+    /// Checks that `address` is memory of this device that this context may use.
+    ///
+    /// # Errors
+    /// `user` where the driver does not know it as such.
+    pub fn check_address(&self, address: u64) -> Result<()> {
+        use sys::CUpointer_attribute as Pointer;
+        let (mut kind, mut ordinal, mut owner) = (0u32, -1i32, std::ptr::null_mut::<sys::CUctx_st>());
+        // SAFETY: each attribute is of the type of what it is written to; the driver looks the address up.
+        let known = unsafe {
+            let ask = |what, to: *mut c_void| {
+                check("cuPointerGetAttribute", sys::cuPointerGetAttribute(to, what, address))
+            };
+            ask(Pointer::CU_POINTER_ATTRIBUTE_MEMORY_TYPE, (&raw mut kind).cast())
+                .and_then(|()| ask(Pointer::CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, (&raw mut ordinal).cast()))
+                .inspect(|()| {
+                    // Memory of pools belongs to no context, and then the driver need not answer.
+                    let _ = ask(Pointer::CU_POINTER_ATTRIBUTE_CONTEXT, (&raw mut owner).cast());
+                })
+        };
+        let is_on_device = kind == sys::CUmemorytype::CU_MEMORYTYPE_DEVICE as u32;
+        if known.is_err() || !is_on_device || ordinal != self.0.device {
+            return Err(Error::user(format!(
+                "{address:#x} is no memory of {} that this process has",
+                self.0.info
+            )));
+        }
+        if !owner.is_null() && owner != self.0.raw {
+            return Err(Error::user(format!(
+                "the memory at {address:#x} belongs to another context than the primary one of {}",
+                self.0.info
+            )));
+        }
+        Ok(())
+    }
+
     /// Returns the bytes of device memory that are free and that there are.
     pub fn memory(&self) -> Result<(u64, u64)> {
         let (mut free, mut total) = (0usize, 0usize);
@@ -235,12 +277,17 @@ impl Device {
 
     /// Runs `release` with the context current, if it lives: how everything of the context is given back.
     ///
-    /// May be called on any thread, so a buffer can be dropped anywhere. Errors are left to the next call that
-    /// needs the context: a failed free has no one to tell.
+    /// May be called on any thread, so a buffer can be dropped anywhere; the context that was current there is again
+    /// afterwards, because other libraries take the current device from it. Errors are left to the next call that needs
+    /// the context: a failed free has no one to tell.
     pub(super) fn release(&self, release: impl FnOnce()) {
         let alive = self.alive();
-        if *alive && self.bind().is_ok() {
+        // SAFETY: the handle is the driver's own, of a context that lives.
+        if *alive && unsafe { sys::cuCtxPushCurrent_v2(self.0.raw) } == sys::CUresult::CUDA_SUCCESS {
             release();
+            let mut popped = std::ptr::null_mut();
+            // SAFETY: takes back what was pushed right above.
+            unsafe { sys::cuCtxPopCurrent_v2(&mut popped) };
         }
     }
 

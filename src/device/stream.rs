@@ -47,6 +47,11 @@ impl Stream {
         check("cuStreamWaitEvent", unsafe { sys::cuStreamWaitEvent(self.raw, event.raw, 0) })
     }
 
+    /// The driver's handle as a number, for other libraries of this process that are to order their work before ours.
+    pub fn handle(&self) -> u64 {
+        self.raw as u64
+    }
+
     pub(super) fn raw(&self) -> sys::CUstream {
         self.raw
     }

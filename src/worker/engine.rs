@@ -158,6 +158,17 @@ impl EngineSlot {
         self.shared.generation.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Waits for all work on the device, that of other libraries of this process too.
+    pub(super) fn wait_for_everybody(&self) {
+        if let Some(engine) = &self.engine {
+            let _held = engine.device.hold();
+            if engine.device.is_alive() {
+                // The next task meets a fault, and rebuilds the context.
+                let _ = engine.device.bind().and_then(|()| engine.device.synchronize());
+            }
+        }
+    }
+
     /// Gives back memory that is kept only to be quick.
     pub(super) fn trim(&mut self) {
         self.shared.pool.trim();

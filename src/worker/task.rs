@@ -1,5 +1,6 @@
 //! What an operator sees of a device.
 
+use std::any::Any;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -122,6 +123,33 @@ impl<'a> Task<'a> {
         len: usize,
     ) -> Result<()> {
         self.step(|task| target.copy_from(offset, source, len, &task.engine.compute))
+    }
+
+    /// Takes `len` bytes of device memory at `address` that belong to another library of this process, to be read on the
+    /// compute stream. They get `lender` dropped, on any thread, when the buffer is gone and nothing uses it any more.
+    /// They are not counted as the worker's.
+    ///
+    /// # Safety
+    /// The bytes must be readable until `lender` is dropped, and what writes them ordered before the compute stream.
+    ///
+    /// # Errors
+    /// `user` where the driver does not know the address as this device's, or it is of another context.
+    pub unsafe fn borrow(
+        &mut self,
+        address: u64,
+        len: usize,
+        lender: impl Any + Send + Sync,
+    ) -> Result<DeviceBuffer> {
+        self.step(|task| {
+            task.engine.device.check_address(address)?;
+            // SAFETY: the caller vouches for the memory; whoever reads it does so on the compute stream.
+            Ok(unsafe { DeviceBuffer::lent(address, len, &task.engine.compute, lender) })
+        })
+    }
+
+    /// The compute stream as the driver's handle: what other libraries of this process are to order their work before.
+    pub fn stream_handle(&self) -> u64 {
+        self.engine.compute.handle()
     }
 
     /// Returns the kernels of `source`, loaded: from the worker's memory, else from disk, else compiled.

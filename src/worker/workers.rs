@@ -180,6 +180,16 @@ impl Worker {
         }
     }
 
+    /// Drops `garbage` on the worker's thread once all work on the device is done, that of other libraries of this
+    /// process too: what they were lent they may give back before they have finished with it. Does not wait.
+    pub fn drop_when_unused(&self, garbage: impl Send + 'static) {
+        // A worker that has ended has nothing left to wait for: then the garbage goes with the refused job, here.
+        let _ = self.thread.send(Box::new(move |slot| {
+            slot.wait_for_everybody();
+            drop(garbage);
+        }));
+    }
+
     /// Whether the resident table `key` is there: on the device, or where it was moved to make room.
     pub fn has_resident(&self, key: &str) -> bool {
         self.shared.store.has_table(key)

@@ -11,6 +11,7 @@ mod cli;
 mod clickbench;
 mod column;
 mod concat;
+mod device_values;
 mod differential;
 mod exact_sums;
 mod gather;

@@ -19,6 +19,9 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Outcome {
     let mut pytest = Command::new(environment.join("bin/python"));
     pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]).args(arguments);
     pytest.current_dir(&tests).env("PYTHONPATH", folder).env("PYTHONPYCACHEPREFIX", target().join("pycache"));
+    // Tests of device memory run in a process of their own, which is given this driver in place of a real one.
+    let (driver, nvrtc) = cudasim::library_paths();
+    pytest.env("SWATH_TEST_DRIVER", driver).env("SWATH_TEST_NVRTC", nvrtc);
     // Hypothesis keeps examples that failed; the repository is not the place.
     pytest.env("HYPOTHESIS_STORAGE_DIRECTORY", target().join("hypothesis"));
     run_program(&mut pytest)

@@ -155,8 +155,14 @@ impl DeviceTensor {
         Ok(view)
     }
 
+    /// The view of this shape, of as many elements; `None` where they do not lie in row-major order.
+    pub fn reshaped(&self, shape: &[usize]) -> Option<DeviceTensor> {
+        let fits = self.is_contiguous() && shape.iter().product::<usize>() == self.len();
+        fits.then(|| DeviceTensor { shape: shape.to_vec(), strides: row_major(shape), ..self.clone() })
+    }
+
     /// The address of the element at index 0 of every axis.
-    pub(super) fn address(&self) -> u64 {
+    pub fn address(&self) -> u64 {
         self.buffer.address().wrapping_add_signed((self.offset * self.dtype.size() as isize) as i64)
     }
 

@@ -3,9 +3,9 @@
 //! A stage is fused into one program, which runs over chunks of the array: what it reads goes up unless it is there
 //! already, one kernel runs, and the result stays on the device for later stages, or comes down where it is asked for.
 
-use std::any::Any;
 use std::sync::Arc;
 
+use super::device_values::{OnDevice, persisted};
 use crate::config::{Fallback, Placement};
 use crate::error::Result;
 use crate::operators::tensor::{
@@ -24,7 +24,7 @@ use swath_array::run::evaluate::Values;
 use swath_array::run::fuse::{Fused, Leaf, weight};
 use swath_array::run::region::{input_regions, relative};
 use swath_array::run::stages::Stage;
-use swath_array::run::store::{Persisted, RemoteValues, Stored};
+use swath_array::run::store::Stored;
 use swath_array::tensor::{TensorMut, copy};
 use swath_array::{Array, Tensor};
 
@@ -35,21 +35,6 @@ pub struct DeviceStages {
     pub placement: Placement,
     pub fallback: Fallback,
     pub chunk_bytes: usize,
-}
-
-/// Values of a stage in device memory.
-#[derive(Debug)]
-struct OnDevice {
-    worker: Worker,
-    tensor: DeviceTensor,
-}
-
-impl RemoteValues for OnDevice {
-    fn read(&self, region: &Region) -> swath_array::Result<Tensor> {
-        let part = self.tensor.slice(&region.slices());
-        let read = self.worker.run("download", CancelToken::new(), move |task| part.download(task));
-        Ok(block_on(read)?)
-    }
 }
 
 /// An operand of a program: on the device, or on the host.
@@ -352,17 +337,11 @@ fn upload(task: &mut Task<'_>, operands: Vec<Operand>) -> Result<Vec<DeviceTenso
 
 /// Where an array lies on the device, with the index of its first element.
 fn on_device(array: &Array, values: &Values) -> Option<(Vec<usize>, DeviceTensor)> {
-    let of = |stored: &Stored| {
-        let Stored::Remote { origin, values } = stored else { return None };
-        let any: &dyn Any = values.as_ref();
-        Some((origin.clone(), any.downcast_ref::<OnDevice>()?.tensor.clone()))
-    };
-    if let Some(outputs) = values.get(array.id()) {
-        return of(outputs.first()?);
-    }
-    let Op::Source(source) = array.op() else { return None };
-    let any: &dyn Any = source.as_ref();
-    of(any.downcast_ref::<Persisted>()?.stored())
+    let (origin, held) = match values.get(array.id()) {
+        Some(outputs) => OnDevice::of(outputs.first()?),
+        None => OnDevice::of(persisted(array)?),
+    }?;
+    Some((origin, held.tensor))
 }
 
 /// What [`Leaf::view`] shows, of values on the device.

@@ -9,10 +9,12 @@
 //! | [`node`] | the logical node, and its planning |
 //! | [`exec`] | the physical node |
 //! | [`device`] | stages on a device |
+//! | [`device_values`] | what lies on a device, lent to other libraries and borrowed from them |
 //! | [`frame_source`] | the columns of a frame as an array |
 //! | [`memory`] | the session's memory pool as the budget of arrays |
 
 mod device;
+pub mod device_values;
 pub mod exec;
 pub mod frame_source;
 mod memory;
@@ -28,6 +30,7 @@ use swath_array::graph::{Op, Source};
 use swath_array::run::memory::Memory;
 
 pub use device::DeviceStages;
+pub use device_values::{BorrowedValues, Borrower, DeviceValues};
 pub use exec::{ArrayExec, load_sources};
 pub use frame_source::FrameSource;
 pub use node::{ArrayNode, ArrayPlanner};

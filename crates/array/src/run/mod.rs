@@ -227,11 +227,15 @@ impl Runner {
         Ok(Prepared { array: array.clone(), execution })
     }
 
-    /// Computes an array and keeps its values with a node of their own; what does not fit in memory lies on disk.
+    /// Computes an array and keeps its values with a node of their own; what does not fit in memory lies on disk. One that
+    /// was kept already stays where it lies.
     ///
     /// # Errors
     /// As [`compute`](Runner::compute).
     pub fn persist(&self, array: &Array) -> Result<Array> {
+        if store::Persisted::is(array) {
+            return Ok(array.clone());
+        }
         let mut runner = self.clone();
         runner.may_spill_results = true;
         let execution = Execution::new(&runner, runner.plan(std::slice::from_ref(array)));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::graph::{Array, Region, Source};
+use crate::graph::{Array, Op, Region, Source, automatic_chunks};
 use crate::run::evaluate::Values;
 use crate::run::region::relative;
 use crate::tensor::{Target, Tensor, TensorMut};
@@ -166,6 +166,20 @@ impl Persisted {
         let outputs = left.ok_or_else(|| Error::bug(format!("{array:?} was not kept")))?;
         let (shape, chunks) = (array.shape().to_vec(), array.chunks().to_vec());
         Ok(Persisted { shape, dtype: array.dtype(), chunks, outputs, output: 0 })
+    }
+
+    /// Whether an array is one that was kept.
+    pub fn is(array: &Array) -> bool {
+        let Op::Source(source) = array.op() else { return false };
+        let any: &dyn Any = source.as_ref();
+        any.is::<Persisted>()
+    }
+
+    /// An array of this shape and type whose values an accelerator has.
+    pub fn remote(dtype: DType, shape: &[usize], values: Arc<dyn RemoteValues>) -> Persisted {
+        let stored = Stored::Remote { origin: vec![0; shape.len()], values };
+        let (chunks, outputs) = (automatic_chunks(dtype, shape), Arc::new(vec![stored]));
+        Persisted { shape: shape.to_vec(), dtype, chunks, outputs, output: 0 }
     }
 
     /// Where it lies.

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyBufferError, PyIndexError, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple, PyType};
 use swath_array::build::elementwise;
@@ -629,7 +629,7 @@ impl PyArray {
         }
     }
 
-    /// A DLPack capsule of the values, without a copy unless one is asked for.
+    /// A DLPack capsule of the values, where they lie, without a copy unless one is asked for.
     #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
     fn __dlpack__<'py>(
         &self,
@@ -639,24 +639,15 @@ impl PyArray {
         dl_device: Option<(Bound<'py, PyAny>, i64)>,
         copy: Option<bool>,
     ) -> Answer<'py> {
-        if let Some(stream) = stream
-            && !matches!(stream.extract::<i64>(), Ok(-1))
-        {
-            return Err(PyValueError::new_err("host memory has no streams: stream has to be None"));
-        }
-        if let Some((device_type, _)) = dl_device
-            && device_type.call_method0("__int__")?.extract::<i32>()? != dlpack::CPU
-        {
-            return Err(PyBufferError::new_err(
-                "arrays are handed out in host memory, DLPack's device (1, 0)",
-            ));
-        }
-        dlpack::export(py, compute(py, &self.array())?, max_version, copy)
+        let device = dl_device
+            .map(|(kind, number)| Ok::<_, PyErr>((kind.call_method0("__int__")?.extract()?, number)));
+        dlpack::export(py, &self.array(), stream, max_version, device.transpose()?, copy)
     }
 
-    /// DLPack's device: type and number.
-    fn __dlpack_device__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        (dlpack::CPU, 0).into_pyobject(py)
+    /// DLPack's device, type and number: (1, 0), the host, but for arrays that were persisted on a device, or borrowed there,
+    /// and views of these.
+    fn __dlpack_device__(&self) -> (i32, i64) {
+        dlpack::device_of(&self.array())
     }
 
     /// The array, if it is on that device: ``'cpu'`` is the only one.

@@ -1,18 +1,25 @@
 //! DLPack, both ways and without a copy: <https://dmlc.github.io/dlpack/latest/>, version 1.0 and what came before.
+//!
+//! Values are handed out where they lie. An array that is persisted on a device is there for PyTorch or CuPy to read, and
+//! theirs is read by our kernels: all share the device's primary context.
 
 use std::ffi::{CStr, c_void};
 
-use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyMemoryError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
+use swath::array::device::{BorrowedValues, Borrower, DeviceValues, borrower};
 use swath_array::{Array, DType, Tensor};
 
 use super::interface::{copied, finish};
+use super::run::{compute, session};
 use crate::error::IntoPython;
 
 /// The device type of host memory.
-pub const CPU: i32 = 1;
+const CPU: i32 = 1;
+/// That of a CUDA device's memory.
+const CUDA: i32 = 2;
 /// Host memory that a GPU may read too: CUDA's pinned and managed memory, ROCm's pinned memory.
 const READABLE_BY_HOST: [i32; 4] = [CPU, 3, 11, 13];
 const READ_ONLY: u64 = 1;
@@ -66,9 +73,15 @@ struct Versioned {
 
 /// What an exported tensor needs as long as its reader does.
 struct Context {
-    tensor: Tensor,
+    _values: Lent,
     shape: Vec<i64>,
     strides: Vec<i64>,
+}
+
+/// What is handed out.
+enum Lent {
+    Host { _tensor: Tensor },
+    Device { _values: DeviceValues },
 }
 
 fn code_of(dtype: DType) -> DataType {
@@ -96,27 +109,127 @@ fn dtype_of(code: &DataType) -> PyResult<DType> {
     })
 }
 
-/// A capsule of a tensor, versioned where the reader knows version 1. Memory is shared; readers are told not to write
-/// where they can be told, but for a copy, which is theirs.
+/// DLPack's device of an array, type and number.
+pub fn device_of(array: &Array) -> (i32, i64) {
+    DeviceValues::of(array).map_or((CPU, 0), |values| (CUDA, values.ordinal() as i64))
+}
+
+/// A capsule of an array's values, versioned where the reader knows version 1: on the device where they lie, or in host
+/// memory. Memory is shared; readers are told not to write where they can be told, but for a copy, which is theirs.
+///
+/// Values on a device are complete before anybody gets to know of them, so that whatever `stream` is, it has not to wait.
 pub fn export<'py>(
+    py: Python<'py>,
+    array: &Array,
+    stream: Option<&Bound<'py, PyAny>>,
+    max_version: Option<(u32, u32)>,
+    device: Option<(i32, i64)>,
+    copy: Option<bool>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let Some(values) = DeviceValues::of(array) else {
+        if stream.is_some_and(|stream| !matches!(stream.extract::<i64>(), Ok(-1))) {
+            return Err(PyValueError::new_err("host memory has no streams: stream has to be None"));
+        }
+        if device.is_some_and(|(kind, _)| kind != CPU) {
+            return Err(PyBufferError::new_err("the values lie in host memory, DLPack's device (1, 0)"));
+        }
+        return export_host(py, compute(py, array)?, max_version, copy);
+    };
+    if let Some(stream) = stream {
+        match stream.extract::<i64>() {
+            Ok(0) => {
+                let message =
+                    "stream 0 could be two: give 1 for the legacy default stream, 2 for the thread's";
+                return Err(PyValueError::new_err(message));
+            }
+            Ok(-1..) => {}
+            _ => {
+                let message = format!("a stream is None, -1 or a handle above 0, not {}", stream.repr()?);
+                return Err(PyValueError::new_err(message));
+            }
+        }
+    }
+    let own = (CUDA, values.ordinal() as i64);
+    match device {
+        None => export_device(py, values, max_version, copy),
+        Some(device) if device == own => export_device(py, values, max_version, copy),
+        Some((CPU, _)) if copy == Some(false) => Err(PyBufferError::new_err(format!(
+            "the values lie on a device (DLPack {own:?}), and copy=False forbids a copy"
+        ))),
+        Some((CPU, _)) => export_host(py, compute(py, array)?, max_version, copy),
+        Some(device) => Err(PyBufferError::new_err(format!(
+            "the values lie on DLPack's device {own:?}: they are handed out there and on (1, 0), not on {device:?}"
+        ))),
+    }
+}
+
+fn export_host<'py>(
     py: Python<'py>,
     tensor: Tensor,
     max_version: Option<(u32, u32)>,
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let backwards = tensor.strides().iter().any(|&stride| stride < 0);
-    let copies = copy == Some(true) || (backwards && copy.is_none());
+    let copies = is_copied(tensor.strides(), copy);
     let tensor = if copies { copied(&tensor)? } else { tensor };
-    let shape = tensor.shape().iter().map(|&len| len as i64).collect();
-    let strides = tensor.strides().iter().map(|&stride| stride as i64).collect();
-    let context = Box::into_raw(Box::new(Context { tensor, shape, strides }));
+    let described = Described {
+        data: tensor.as_ptr().cast_mut().cast(),
+        device: Device { device_type: CPU, device_id: 0 },
+        dtype: tensor.dtype(),
+        shape: tensor.shape().to_vec(),
+        strides: tensor.strides().to_vec(),
+    };
+    capsule(py, described, Lent::Host { _tensor: tensor }, max_version, copies)
+}
+
+fn export_device<'py>(
+    py: Python<'py>,
+    values: DeviceValues,
+    max_version: Option<(u32, u32)>,
+    copy: Option<bool>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let copies = is_copied(values.strides(), copy);
+    let values = if copies { py.detach(|| values.copied()).map_err(refused)? } else { values };
+    let described = Described {
+        data: std::ptr::without_provenance_mut(values.address().map_err(refused)? as usize),
+        device: Device { device_type: CUDA, device_id: values.ordinal() as i32 },
+        dtype: values.dtype(),
+        shape: values.shape().to_vec(),
+        strides: values.strides().to_vec(),
+    };
+    capsule(py, described, Lent::Device { _values: values }, max_version, copies)
+}
+
+/// Whether values are copied before they are handed out; few readers know strides backwards.
+fn is_copied(strides: &[isize], copy: Option<bool>) -> bool {
+    copy.unwrap_or_else(|| strides.iter().any(|&stride| stride < 0))
+}
+
+/// Values as they are handed out.
+struct Described {
+    data: *mut c_void,
+    device: Device,
+    dtype: DType,
+    shape: Vec<usize>,
+    strides: Vec<isize>,
+}
+
+fn capsule<'py>(
+    py: Python<'py>,
+    values: Described,
+    lent: Lent,
+    max_version: Option<(u32, u32)>,
+    copies: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    let shape = values.shape.iter().map(|&len| len as i64).collect();
+    let strides = values.strides.iter().map(|&stride| stride as i64).collect();
+    let context = Box::into_raw(Box::new(Context { _values: lent, shape, strides }));
     // SAFETY: made right above, and freed by the deleter alone.
     let described = unsafe {
         DlTensor {
-            data: (*context).tensor.as_ptr().cast_mut().cast(),
-            device: Device { device_type: CPU, device_id: 0 },
+            data: values.data,
+            device: values.device,
             ndim: (*context).shape.len() as i32,
-            dtype: code_of((*context).tensor.dtype()),
+            dtype: code_of(values.dtype),
             shape: (*context).shape.as_mut_ptr(),
             strides: (*context).strides.as_mut_ptr(),
             byte_offset: 0,
@@ -186,8 +299,9 @@ enum Taken {
     Versioned(*mut Versioned),
 }
 
-// SAFETY: DLPack's deleters may be called from any thread.
+// SAFETY: DLPack's deleters may be called from any thread, and ask for the interpreter's lock where they need it.
 unsafe impl Send for Taken {}
+// SAFETY: as above.
 unsafe impl Sync for Taken {}
 
 impl Drop for Taken {
@@ -210,15 +324,24 @@ impl Drop for Taken {
     }
 }
 
-/// The array of an object that has `__dlpack__`. Values on another device are asked for in host memory, which is a
-/// copy.
+/// The array of an object that has `__dlpack__`. Values on a device of the session's are read there, unless they are wanted
+/// on the host; those on another are asked for in host memory, which is a copy.
 pub fn import(object: &Bound<'_, PyAny>, to_host: Option<bool>, copy: Option<bool>) -> PyResult<Array> {
     let py = object.py();
     let device: (i32, i32) = object.call_method0("__dlpack_device__")?.extract()?;
     let on_host = READABLE_BY_HOST.contains(&device.0);
+    if device.0 == CUDA
+        && to_host != Some(true)
+        && let Some(session) = session(py, true)?
+        && let Some(borrower) = usize::try_from(device.1).ok().and_then(|ordinal| borrower(&session, ordinal))
+    {
+        return import_device(object, &borrower, device, copy);
+    }
     if !on_host && copy == Some(false) {
-        let message =
-            format!("the values lie on a device (DLPack {device:?}), and copy=False forbids a copy");
+        let message = format!(
+            "the values lie on a device that arrays of this session do not use (DLPack {device:?}), and copy=False \
+             forbids a copy"
+        );
         return Err(PyBufferError::new_err(message));
     }
     let kwargs = PyDict::new(py);
@@ -243,6 +366,54 @@ pub fn import(object: &Bound<'_, PyAny>, to_host: Option<bool>, copy: Option<boo
     let tensor = describe(tensor, taken)?;
     let copy = if was_copied { None } else { copy };
     finish(tensor, copy)
+}
+
+/// An array of values on a device: read there, on a stream that the producer has wait for what it still has to do.
+fn import_device(
+    object: &Bound<'_, PyAny>,
+    borrower: &Borrower,
+    device: (i32, i32),
+    copy: Option<bool>,
+) -> PyResult<Array> {
+    let py = object.py();
+    let stream = py.detach(|| borrower.stream()).map_err(refused)?;
+    let kwargs = PyDict::new(py);
+    kwargs.set_item("stream", stream)?;
+    let before_version_1 = kwargs.copy()?;
+    kwargs.set_item("max_version", (1, 0))?;
+    if copy.is_some() {
+        kwargs.set_item("copy", copy)?;
+    }
+    let method = object.getattr("__dlpack__")?;
+    let capsule = match method.call((), Some(&kwargs)) {
+        Err(error) if error.is_instance_of::<PyTypeError>(py) => method.call((), Some(&before_version_1))?,
+        capsule => capsule?,
+    };
+    let (taken, described, was_copied) = take(capsule.cast::<PyCapsule>()?)?;
+    let place = (described.device.device_type, described.device.device_id);
+    if place != device {
+        let message =
+            format!("the values were said to lie on DLPack's device {device:?}, and came on {place:?}");
+        return Err(PyBufferError::new_err(message));
+    }
+    let Layout { dtype, shape, strides } = Layout::of(described)?;
+    if shape.contains(&0) {
+        return Ok(Array::from_tensor(empty(dtype, &shape)?));
+    }
+    let address = described.data.addr() as u64 + described.byte_offset;
+    let values = BorrowedValues { address, dtype, shape, strides };
+    let copies = copy == Some(true) && !was_copied;
+    // SAFETY: the producer vouches for the memory as long as it is not given back, and has ordered its work before the
+    // stream that it was told.
+    py.detach(|| unsafe { borrower.array(values, copies, taken) }).map_err(refused)
+}
+
+/// What a device refuses, as DLPack's exception; what it has no memory for, as Python's.
+fn refused(error: swath::Error) -> PyErr {
+    match error.is_out_of_memory() {
+        true => PyMemoryError::new_err(error.to_string()),
+        false => PyBufferError::new_err(error.to_string()),
+    }
 }
 
 fn take(capsule: &Bound<'_, PyCapsule>) -> PyResult<(Taken, &'static DlTensor, bool)> {
@@ -272,21 +443,43 @@ fn take(capsule: &Bound<'_, PyCapsule>) -> PyResult<(Taken, &'static DlTensor, b
     Err(PyValueError::new_err("a DLPack capsule that was used already, or is none"))
 }
 
+/// How the elements of a tensor lie.
+struct Layout {
+    dtype: DType,
+    shape: Vec<usize>,
+    strides: Vec<isize>,
+}
+
+impl Layout {
+    fn of(described: &DlTensor) -> PyResult<Layout> {
+        let dtype = dtype_of(&described.dtype)?;
+        let ndim = described.ndim as usize;
+        // SAFETY: a producer fills as many lengths, and strides or none.
+        let lengths = |pointer: *mut i64| unsafe {
+            if ndim == 0 { &[] } else { std::slice::from_raw_parts(pointer, ndim) }
+        };
+        let length = |&len: &i64| {
+            let failed = |_| PyValueError::new_err(format!("an axis of {len} elements"));
+            usize::try_from(len).map_err(failed)
+        };
+        let shape: Vec<usize> = lengths(described.shape).iter().map(length).collect::<PyResult<_>>()?;
+        swath_array::tensor::count(&shape).py()?;
+        let strides: Vec<isize> = match described.strides.is_null() {
+            true => swath_array::tensor::row_major(&shape),
+            false => lengths(described.strides).iter().map(|&stride| stride as isize).collect(),
+        };
+        Ok(Layout { dtype, shape, strides })
+    }
+}
+
+fn empty(dtype: DType, shape: &[usize]) -> PyResult<Tensor> {
+    Ok(swath_array::tensor::TensorMut::zeroed(dtype, shape).py()?.freeze())
+}
+
 fn describe(described: &DlTensor, taken: Taken) -> PyResult<Tensor> {
-    let dtype = dtype_of(&described.dtype)?;
-    let ndim = described.ndim as usize;
-    // SAFETY: a producer fills as many lengths, and strides or none.
-    let lengths = |pointer: *mut i64| unsafe {
-        if ndim == 0 { &[] } else { std::slice::from_raw_parts(pointer, ndim) }
-    };
-    let shape: Vec<usize> = lengths(described.shape).iter().map(|&len| len as usize).collect();
-    let strides: Vec<isize> = match described.strides.is_null() {
-        true => swath_array::tensor::row_major(&shape),
-        false => lengths(described.strides).iter().map(|&stride| stride as isize).collect(),
-    };
-    if swath_array::tensor::count(&shape).py()? == 0 {
-        let empty = swath_array::tensor::TensorMut::zeroed(dtype, &shape).py()?;
-        return Ok(empty.freeze());
+    let Layout { dtype, shape, strides } = Layout::of(described)?;
+    if shape.contains(&0) {
+        return empty(dtype, &shape);
     }
     let pointer = described.data.cast::<u8>().wrapping_add(described.byte_offset as usize);
     let align = if dtype.is_complex() { dtype.size() / 2 } else { dtype.size() };

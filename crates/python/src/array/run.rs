@@ -75,18 +75,24 @@ pub fn place() -> String {
     }
 }
 
+/// The default session, which is started if it `is_needed`.
+pub fn session(py: Python<'_>, is_needed: bool) -> PyResult<Option<Arc<Session>>> {
+    let started = || SESSION.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let session = started();
+    if session.is_some() || !is_needed {
+        return Ok(session);
+    }
+    let factory = FACTORY.lock().unwrap_or_else(PoisonError::into_inner);
+    let factory = factory.as_ref().map(|factory| factory.clone_ref(py));
+    if let Some(factory) = factory {
+        factory.call0(py)?;
+    }
+    Ok(started())
+}
+
 /// The runner of the default session. Small work does not start one: it needs neither devices nor a limit.
 fn runner(py: Python<'_>, is_quick: bool) -> PyResult<Runner> {
-    let started = || SESSION.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let mut session = started();
-    if session.is_none() && (!is_quick || WANTED.load(Ordering::Relaxed)) {
-        let factory = FACTORY.lock().unwrap_or_else(PoisonError::into_inner);
-        let factory = factory.as_ref().map(|factory| factory.clone_ref(py));
-        if let Some(factory) = factory {
-            factory.call0(py)?;
-            session = started();
-        }
-    }
+    let session = session(py, !is_quick || WANTED.load(Ordering::Relaxed))?;
     Ok(session.map_or_else(Runner::new, |session| swath::array::runner(&session, &Watch::default())))
 }
 
