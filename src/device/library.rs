@@ -1,6 +1,6 @@
-//! Finding the driver and NVRTC at run time, so that nothing of CUDA is needed to build or to start.
+//! Finding the driver, NVRTC and cuBLAS at run time, so that nothing of CUDA is needed to build or to start.
 //!
-//! `SWATH_DRIVER` and `SWATH_NVRTC` name libraries by absolute path. They are opened by that path and never closed;
+//! `SWATH_DRIVER`, `SWATH_NVRTC` and `SWATH_CUBLAS` name libraries by absolute path. They are opened by that path and never closed;
 //! the loader then answers later requests for the same SONAME with them.
 
 use std::env;
@@ -8,6 +8,7 @@ use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use cudarc::cublas::sys as cublas_sys;
 use cudarc::driver::sys as driver_sys;
 use cudarc::nvrtc::sys as nvrtc_sys;
 use libloading::Library;
@@ -19,6 +20,9 @@ use crate::{Error, Result};
 pub(super) const DRIVER_VARIABLE: &str = "SWATH_DRIVER";
 /// Environment variable with the absolute path of the NVRTC library.
 pub(super) const NVRTC_VARIABLE: &str = "SWATH_NVRTC";
+
+/// Environment variable with the absolute path of the cuBLAS library, or `off` to do without.
+pub(super) const CUBLAS_VARIABLE: &str = "SWATH_CUBLAS";
 
 /// The oldest driver that has all we call, as the driver counts: CUDA 12.8.
 pub(super) const DRIVER_VERSION_MIN: i32 = 12_080;
@@ -90,6 +94,22 @@ const NVRTC_SYMBOLS: &[&str] = &[
     "nvrtcVersion",
 ];
 
+/// Every function of cuBLAS that this crate calls.
+const CUBLAS_SYMBOLS: &[&str] = &[
+    "cublasCreate_v2",
+    "cublasDestroy_v2",
+    "cublasGemmStridedBatchedEx_64",
+    "cublasGetVersion_v2",
+    "cublasSetMathMode",
+    "cublasSetStream_v2",
+    "cublasSetWorkspace_v2",
+];
+
+/// Where wheels put NVRTC, of each version of CUDA.
+const NVRTC_WHEELS: [&str; 2] = ["nvidia/cu13/lib/libnvrtc.so.13", "nvidia/cuda_nvrtc/lib/libnvrtc.so.12"];
+/// Where wheels put cuBLAS.
+const CUBLAS_WHEELS: [&str; 2] = ["nvidia/cu13/lib/libcublas.so.13", "nvidia/cublas/lib/libcublas.so.12"];
+
 /// Returns how many devices the driver offers, starting it if there is one.
 ///
 /// Costs under a millisecond where no driver is installed, and starts nothing there. The first call that finds a
@@ -112,6 +132,22 @@ pub(super) fn load_driver() -> Result<()> {
 pub(super) fn load_nvrtc() -> Result<()> {
     static LOADED: OnceLock<Result<()>> = OnceLock::new();
     LOADED.get_or_init(|| guarded("NVRTC", find_nvrtc)).clone()
+}
+
+/// Loads cuBLAS and checks that it has every function we call. It is not needed: whoever asks has kernels of its own.
+///
+/// # Errors
+/// `unsupported` where it is absent, too old or switched off; a real one cannot use a simulated device.
+pub(super) fn load_cublas(is_simulated: bool) -> Result<()> {
+    static LOADED: OnceLock<Result<()>> = OnceLock::new();
+    LOADED.get_or_init(|| guarded("cuBLAS", find_cublas)).clone()?;
+    // SAFETY: it was just found.
+    let library = unsafe { cublas_sys::culib() };
+    // The simulator's libraries are one, which has the driver's functions too.
+    match is_simulated && address(library, "cuInit").is_none() {
+        true => Err(Error::unsupported("the device is simulated, and cuBLAS is not")),
+        false => Ok(()),
+    }
 }
 
 /// Runs a first use of a library; cudarc panics where a library or a function in it is missing.
@@ -173,7 +209,7 @@ fn find_nvrtc() -> Result<()> {
     // SAFETY: only opens shared libraries by NVRTC's well-known names.
     let mut present = unsafe { nvrtc_sys::is_culib_present() };
     if !present && named.is_none() {
-        named = wheel_candidates().into_iter().find_map(|path| open(&path).ok());
+        named = wheel_candidates(&NVRTC_WHEELS).into_iter().find_map(|path| open(&path).ok());
         // SAFETY: as above.
         present = unsafe { nvrtc_sys::is_culib_present() };
     }
@@ -193,6 +229,28 @@ fn find_nvrtc() -> Result<()> {
         open_builtins(&path);
     }
     check_symbols(library, NVRTC_SYMBOLS, "NVRTC", "version 12.0 or newer is needed")
+}
+
+fn find_cublas() -> Result<()> {
+    if env::var_os(CUBLAS_VARIABLE).is_some_and(|value| value == "off") {
+        return Err(Error::unsupported(format!("{CUBLAS_VARIABLE} is off")));
+    }
+    let mut named = open_named(CUBLAS_VARIABLE)?;
+    // SAFETY: only opens shared libraries by cuBLAS's well-known names.
+    let mut present = unsafe { cublas_sys::is_culib_present() };
+    if !present && named.is_none() {
+        named = wheel_candidates(&CUBLAS_WHEELS).into_iter().find_map(|path| open(&path).ok());
+        // SAFETY: as above.
+        present = unsafe { cublas_sys::is_culib_present() };
+    }
+    if !present {
+        not_of_the_kind(named, CUBLAS_VARIABLE, "cuBLAS (libcublas.so.13 or .12)")?;
+        return Err(Error::unsupported("no cuBLAS found (libcublas.so.13 or .12)"));
+    }
+    // SAFETY: presence was just checked.
+    let library = unsafe { cublas_sys::culib() };
+    check_chosen(named, library, "cublasCreate_v2", CUBLAS_VARIABLE)?;
+    check_symbols(library, CUBLAS_SYMBOLS, "cuBLAS", "version 12.0 or newer is needed")
 }
 
 /// Opens the library that `variable` names, if it is set, and keeps it open for good.
@@ -281,10 +339,8 @@ fn mapped_file(start: &str) -> Option<PathBuf> {
     })
 }
 
-/// Lists where NVRTC's wheels put the library, for each Python that the `PATH` leads to; runs no Python.
-fn wheel_candidates() -> Vec<PathBuf> {
-    const IN_SITE_PACKAGES: [&str; 2] =
-        ["nvidia/cu13/lib/libnvrtc.so.13", "nvidia/cuda_nvrtc/lib/libnvrtc.so.12"];
+/// Lists where wheels put these files, for each Python that the `PATH` leads to; runs no Python.
+fn wheel_candidates(in_site_packages: &[&str]) -> Vec<PathBuf> {
     let mut prefixes: Vec<PathBuf> = env::var_os("VIRTUAL_ENV").map(PathBuf::from).into_iter().collect();
     let path = env::var_os("PATH").unwrap_or_default();
     prefixes.extend(
@@ -300,7 +356,7 @@ fn wheel_candidates() -> Vec<PathBuf> {
             entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("python3"))
         {
             for packages in ["site-packages", "dist-packages"] {
-                let files = IN_SITE_PACKAGES.iter().map(|file| python.path().join(packages).join(file));
+                let files = in_site_packages.iter().map(|file| python.path().join(packages).join(file));
                 found.extend(files.filter(|file| file.exists()));
             }
         }

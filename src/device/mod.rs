@@ -1,4 +1,4 @@
-//! One GPU: context, streams, events, memory, modules, run-time compilation and its cache on disk.
+//! One GPU: context, streams, events, memory, modules, run-time compilation and its cache on disk, cuBLAS.
 //!
 //! The only module that names cudarc, or CUDA at all. Everything above asks it through safe types: a buffer frees
 //! itself in stream order, a result code becomes an [`Error`](crate::Error), and a missing or old driver is an
@@ -8,6 +8,7 @@
 //! There is no default stream and no current device here: both are arguments.
 
 mod bandwidth;
+mod blas;
 mod buffer;
 mod compile;
 mod context;
@@ -19,6 +20,7 @@ mod probe;
 mod stream;
 
 pub use bandwidth::{CopyBandwidth, TransferBandwidth, copy_bandwidth, transfer_bandwidth};
+pub use blas::{BLAS_WORKSPACE_BYTES, Blas, Gemm, GemmMatrix, GemmType};
 pub use buffer::{DeviceBuffer, PinnedBuffer};
 pub use compile::{Architecture, Image, KernelSource, compile};
 pub use context::{Device, DeviceInfo, devices};

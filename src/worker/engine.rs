@@ -10,7 +10,7 @@ use super::store::Store;
 use super::tier_limits::tier_limits;
 use super::timeline::Timeline;
 use crate::config::Config;
-use crate::device::{Device, DeviceInfo, Event, KernelCache, Stream};
+use crate::device::{Blas, Device, DeviceInfo, Event, KernelCache, Stream};
 use crate::memory::{PinnedLease, PinnedPool, SharedBudget, SpillFolder};
 use crate::{Error, Result};
 
@@ -31,6 +31,8 @@ pub(super) struct Engine {
     pub(super) upload: Stream,
     pub(super) kernels: LoadedKernels,
     pub(super) timeline: Timeline,
+    /// Once it was asked for: cuBLAS on the compute stream, or why there is none.
+    blas: Option<Result<Blas>>,
     /// Copies that may be running, oldest first, with the host memory that they read.
     uploading: VecDeque<(Rc<Event>, PinnedLease)>,
 }
@@ -43,9 +45,19 @@ impl Engine {
             upload: Stream::new(&device)?,
             kernels: LoadedKernels::default(),
             timeline: Timeline::default(),
+            blas: None,
             uploading: VecDeque::new(),
             device,
         })
+    }
+
+    /// cuBLAS on the compute stream.
+    ///
+    /// # Errors
+    /// As [`Blas::open`], the first time and ever after.
+    pub(super) fn blas(&mut self) -> Result<&Blas> {
+        let compute = &self.compute;
+        self.blas.get_or_insert_with(|| Blas::open(compute)).as_ref().map_err(Clone::clone)
     }
 
     /// Waits for everything that was enqueued and takes staging memory back.

@@ -10,7 +10,7 @@ use super::kernels::Kernel;
 use super::stats::TaskStats;
 use super::timeline::Activity;
 use crate::column::DeviceChunk;
-use crate::device::{DeviceBuffer, DeviceInfo, Event, Function, KernelSource};
+use crate::device::{BLAS_WORKSPACE_BYTES, DeviceBuffer, DeviceInfo, Event, Function, Gemm, KernelSource};
 use crate::memory::PinnedPool;
 use crate::{Error, Result};
 
@@ -207,6 +207,36 @@ impl<'a> Task<'a> {
             unsafe { function.launch(grid, block, shared_bytes, parameters, compute) }?;
             timeline.finish(Activity::Kernel, start, device, compute, &mut task.stats)?;
             task.stats.kernels_launched += 1;
+            Ok(())
+        })
+    }
+
+    /// Starts cuBLAS, if that was not done yet, and returns its name and version.
+    ///
+    /// # Errors
+    /// `unsupported`, with the reason, where there is none that can be used.
+    pub fn blas(&mut self) -> Result<String> {
+        self.step(|task| Ok(task.engine.blas()?.to_string()))
+    }
+
+    /// Enqueues products of matrices by cuBLAS, each of which counts as a kernel. Their buffers may be dropped right
+    /// afterwards, as with [`launch`](Task::launch).
+    ///
+    /// # Errors
+    /// As [`blas`](Task::blas) and [`alloc`](Task::alloc); `unsupported` where cuBLAS has no method for one of them;
+    /// `device` for a fault.
+    pub fn multiply(&mut self, products: &[Gemm]) -> Result<()> {
+        self.step(|task| {
+            task.engine.blas()?;
+            let workspace = task.allocate(BLAS_WORKSPACE_BYTES, UsedBy::Compute)?;
+            for product in products {
+                let start = task.engine.timeline.start(&task.engine.device, &task.engine.compute)?;
+                // SAFETY: operators describe tensors that they hold; memory is freed behind the product on its stream.
+                unsafe { task.engine.blas()?.multiply(product, &workspace) }?;
+                let Engine { device, compute, timeline, .. } = &mut *task.engine;
+                timeline.finish(Activity::Kernel, start, device, compute, &mut task.stats)?;
+                task.stats.kernels_launched += 1;
+            }
             Ok(())
         })
     }

@@ -21,6 +21,7 @@ mod joins;
 mod operators;
 mod operators_bench;
 mod placement;
+mod products;
 mod program;
 mod simulator;
 mod sort;

@@ -30,7 +30,7 @@ fn on_host(program: &Program, region: &Region, inputs: &[Tensor]) -> Tensor {
 
 /// How far an element may be from the CPU's.
 #[derive(Clone, Copy, Debug)]
-enum Bound {
+pub enum Bound {
     Exact,
     /// Units in the last place of the type; of complex numbers, of the larger part.
     Ulps(f64),
@@ -85,7 +85,7 @@ fn scalars(tensor: &Tensor) -> Vec<Scalar> {
     })
 }
 
-fn assert_same(
+pub fn assert_same(
     expected: &Tensor,
     actual: &Tensor,
     bound: impl Fn(usize) -> Bound,
@@ -174,7 +174,7 @@ fn tensor(values: &[Scalar], dtype: DType, shape: &[usize]) -> Tensor {
 }
 
 /// Small numbers by a generator.
-fn numbers(dtype: DType, shape: &[usize], seed: u64) -> Tensor {
+pub fn numbers(dtype: DType, shape: &[usize], seed: u64) -> Tensor {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -942,14 +942,14 @@ fn matrices_are_multiplied() {
     }
 }
 
-fn multiplied_on_host(a: &Tensor, b: &Tensor) -> Tensor {
+pub fn multiplied_on_host(a: &Tensor, b: &Tensor) -> Tensor {
     let mut target = TensorMut::uninit(a.dtype(), &[a.shape()[0], b.shape()[1]]).expect("there is memory");
     matmul::multiply(a, b, &target.target(), false, 1).expect("the CPU takes it");
     target.freeze()
 }
 
 /// Sums of products up to 313 each; in half precision also one rounding of the result.
-fn matmul_bound(a: &Tensor) -> Bound {
+pub fn matmul_bound(a: &Tensor) -> Bound {
     match a.dtype() {
         DType::F16 | DType::BF16 => Bound::Ulps(1.0),
         DType::F32 | DType::C64 => Bound::Distance(1e-2),

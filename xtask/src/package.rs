@@ -22,6 +22,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Outcome {
     // Tests of device memory run in a process of their own, which is given this driver in place of a real one.
     let (driver, nvrtc) = cudasim::library_paths();
     pytest.env("SWATH_TEST_DRIVER", driver).env("SWATH_TEST_NVRTC", nvrtc);
+    pytest.env("SWATH_TEST_CUBLAS", cudasim::cublas_path());
     // Hypothesis keeps examples that failed; the repository is not the place.
     pytest.env("HYPOTHESIS_STORAGE_DIRECTORY", target().join("hypothesis"));
     run_program(&mut pytest)

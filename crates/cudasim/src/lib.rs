@@ -2,7 +2,7 @@
 //! works, what it checks and what it cannot.
 //!
 //! The crate is two things at once. As a shared library it exports the functions of `libcuda` and
-//! `libnvrtc`. As a Rust library it finds that shared library, puts it under the names that programs
+//! `libnvrtc`, and of `libcublas` those of matrix products. As a Rust library it finds that shared library, puts it under the names that programs
 //! look for, and loads it into the calling process:
 //!
 //! ```no_run
@@ -18,13 +18,14 @@ compile_error!(
 );
 
 mod compiler;
+mod cublas;
 mod driver;
 mod elf;
 mod exec;
 mod load;
 mod settings;
 
-pub use load::{Config, LoadError, Simulator, library_paths, load, try_load};
+pub use load::{Config, LoadError, Simulator, cublas_path, library_paths, load, try_load};
 
 /// Compiles the examples of the manual.
 #[cfg(doctest)]

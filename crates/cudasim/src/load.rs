@@ -20,6 +20,7 @@ const LIBRARY_VARIABLE: &str = "CUDASIM_LIBRARY";
 const COPIES: &str = "cudasim-libraries";
 const DRIVER_SONAME: &str = "libcuda.so";
 const NVRTC_SONAME: &str = "libnvrtc.so";
+const CUBLAS_SONAME: &str = "libcublas.so";
 
 /// What is simulated. Everything but the number of devices can be changed later.
 #[derive(Clone, Debug)]
@@ -120,18 +121,30 @@ pub fn try_load(config: Config) -> Result<Simulator, LoadError> {
 /// # Panics
 /// With a message, if the shared library cannot be found or copied.
 pub fn library_paths() -> (PathBuf, PathBuf) {
-    named_copies().unwrap_or_else(|error| panic!("cudasim: {error}"))
+    let [driver, nvrtc, _] = named_copies().unwrap_or_else(|error| panic!("cudasim: {error}"));
+    (driver, nvrtc)
+}
+
+/// The simulated cuBLAS as a file, as [`library_paths`].
+///
+/// # Panics
+/// With a message, if the shared library cannot be found or copied.
+pub fn cublas_path() -> PathBuf {
+    let [_, _, cublas] = named_copies().unwrap_or_else(|error| panic!("cudasim: {error}"));
+    cublas
 }
 
 fn load_once(config: &Config) -> Result<Controls, LoadError> {
-    let (driver_path, nvrtc_path) = named_copies()?;
-    for soname in [DRIVER_SONAME, NVRTC_SONAME] {
+    let [driver_path, nvrtc_path, cublas_path] = named_copies()?;
+    for soname in [DRIVER_SONAME, NVRTC_SONAME, CUBLAS_SONAME] {
         if is_loaded(soname) {
             return Err(LoadError(format!("{soname} was loaded into this process before the simulator")));
         }
     }
     let driver = open(&driver_path)?;
     let nvrtc = open(&nvrtc_path)?;
+    // It has nothing to configure.
+    open(&cublas_path)?;
     let text = |path: &Option<PathBuf>| {
         path.as_ref().and_then(|path| CString::new(path.as_os_str().as_bytes()).ok())
     };
@@ -157,8 +170,8 @@ fn load_once(config: &Config) -> Result<Controls, LoadError> {
     Controls::of(driver)
 }
 
-/// Puts the built library under the two names, and answers the files.
-fn named_copies() -> Result<(PathBuf, PathBuf), LoadError> {
+/// Puts the built library under the three names, and answers the files.
+fn named_copies() -> Result<[PathBuf; 3], LoadError> {
     // Tests of one process must not see each other's half-written files.
     static WRITING: Mutex<()> = Mutex::new(());
     let _guard = WRITING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -170,10 +183,11 @@ fn named_copies() -> Result<(PathBuf, PathBuf), LoadError> {
     // SAFETY: asks for a number.
     let user = unsafe { libc::getuid() };
     let elsewhere = std::env::temp_dir().join(format!("{copies}-{user}"));
-    let copy_both = |folder: &Path| -> Result<(PathBuf, PathBuf), LoadError> {
-        Ok((named_copy(&library, folder, DRIVER_SONAME)?, named_copy(&library, folder, NVRTC_SONAME)?))
+    let copy_all = |folder: &Path| -> Result<[PathBuf; 3], LoadError> {
+        let copy = |soname| named_copy(&library, folder, soname);
+        Ok([copy(DRIVER_SONAME)?, copy(NVRTC_SONAME)?, copy(CUBLAS_SONAME)?])
     };
-    copy_both(&beside).or_else(|_| copy_both(&elsewhere))
+    copy_all(&beside).or_else(|_| copy_all(&elsewhere))
 }
 
 fn find_built() -> Result<PathBuf, LoadError> {

@@ -15,6 +15,7 @@ def test_on_a_simulated_device(tmp_path):
     own = {
         "SWATH_DRIVER": os.environ["SWATH_TEST_DRIVER"],
         "SWATH_NVRTC": os.environ["SWATH_TEST_NVRTC"],
+        "SWATH_CUBLAS": os.environ["SWATH_TEST_CUBLAS"],
         "SWATH_TEST_IN_DEVICE_PROCESS": "1",
         "CUDASIM_DEVICES": "2",
         "XDG_CACHE_HOME": str(tmp_path),

@@ -27,7 +27,7 @@ use crate::worker::Task;
 pub use copy::run_copy;
 pub use elementwise::run_elementwise;
 pub use gather::run_gather;
-pub use matmul::run_matmul;
+pub use matmul::{MultipliedBy, Multiplier, Product, run_matmul, run_product};
 pub use reduce::{DevicePartial, finish_reduce, run_reduce, run_reduce_partial};
 pub use scan::run_scan;
 pub use sort::{Sorted, run_sort};

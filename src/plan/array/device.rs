@@ -9,7 +9,7 @@ use super::device_values::{OnDevice, persisted};
 use crate::config::{Fallback, Placement};
 use crate::error::Result;
 use crate::operators::tensor::{
-    DeviceTensor, finish_reduce, run_elementwise, run_matmul, run_reduce_partial,
+    DeviceTensor, Multiplier, finish_reduce, run_elementwise, run_product, run_reduce_partial,
 };
 use crate::plan::cost::CostModel;
 use crate::plan::engine::Engine;
@@ -159,19 +159,24 @@ impl DeviceStages {
         let is_kept = !stage.is_result || runner.may_spill_results();
         let run = worker.run("array product", CancelToken::new(), move |task| {
             let inputs = upload(task, operands)?;
-            let product = run_matmul(task, &inputs[0], &inputs[1])?;
-            let values = if is_kept { None } else { Some(product.download(task)?) };
+            let product = run_product(task, &inputs[0], &inputs[1], Multiplier::Auto)?;
+            let values = if is_kept { None } else { Some(product.tensor.download(task)?) };
             task.synchronize()?;
             Ok((product, values, task.stats()))
         });
         let origin = stage.region.start.clone();
         match block_on(run) {
-            Ok((tensor, None, stats)) => {
-                let values = Arc::new(OnDevice { worker: worker.clone(), tensor });
-                Ok(Outcome::Done(vec![Stored::Remote { origin, values }], self.report(worker, stage, &stats)))
-            }
-            Ok((_, Some(tensor), stats)) => {
-                Ok(Outcome::Done(vec![Stored::Memory { origin, tensor }], self.report(worker, stage, &stats)))
+            Ok((product, values, stats)) => {
+                let note = Some(product.by.to_string());
+                let stored = match values {
+                    Some(tensor) => Stored::Memory { origin, tensor },
+                    None => {
+                        let values = OnDevice { worker: worker.clone(), tensor: product.tensor };
+                        Stored::Remote { origin, values: Arc::new(values) }
+                    }
+                };
+                let report = StageReport { note, ..self.report(worker, stage, &stats) };
+                Ok(Outcome::Done(vec![stored], report))
             }
             Err(error) if error.is_retryable() => self.decline(error.to_string()),
             Err(error) => Err(error.into()),
