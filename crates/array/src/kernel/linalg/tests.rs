@@ -178,10 +178,8 @@ fn singular_values_of_matrices_whose_squares_overflow_or_vanish() -> Result<()> 
         for exponent in exponents {
             for (n, m) in [(1, 1), (2, 2), (3, 3), (7, 2), (2, 7)] {
                 let small = random(dtype, &[n, m], 3)?;
-                let scaled = matrices(&small, 0)[0]
-                    .row_iter()
-                    .flat_map(|row| row.iter())
-                    .map(|x| x * 2f64.powi(exponent));
+                let values = &matrices(&small, 0)[0];
+                let scaled = values.row_iter().flat_map(|row| row.iter()).map(|x| x * 2f64.powi(exponent));
                 let a = from_values(dtype, &[n, m], scaled.collect())?;
                 let (want, have) = (
                     Decomposition::Svd { full: false }.compute(&[small], 0, &[])?,
