@@ -1,4 +1,6 @@
-// Fixed kernels: elements along an axis by their numbers. Elements are moved and not looked at.
+// Fixed kernels: elements along axes by their numbers. Elements are moved and not looked at.
+
+#define GATHER_AXES 6
 
 struct __align__(16) Sixteen {
     u64 low, high;
@@ -6,13 +8,14 @@ struct __align__(16) Sixteen {
 
 struct TensorGatherParams {
     u64 count;
-    u64 length;  // of the axis
+    u64 axes;                          // that are indexed
+    u64 lengths[GATHER_AXES];          // of them
+    i64 steps[GATHER_AXES];            // of the input along them
+    const i64* indices[GATHER_AXES];   // laid out alike
     const u8* input;
-    i64 input_step;
-    const i64* indices;
     u8* output;
-    u64* failed;  // the first place whose index is out of range
-    Batch<2> batch;  // of input, without the axis, and indices
+    u64* failed;  // of the first index out of range: the number of its axis times `count`, and its place
+    Batch<2> batch;  // of input, without the indexed axes, and indices
 };
 
 template <class E> DEVICE void gather(const TensorGatherParams& p) {
@@ -20,13 +23,17 @@ template <class E> DEVICE void gather(const TensorGatherParams& p) {
     if (at >= p.count) return;
     i64 offsets[2];
     walk_batch(p.batch, at, offsets);
-    i64 index = p.indices[offsets[1]];
-    if (index < 0) index += (i64)p.length;
-    if (index < 0 || index >= (i64)p.length) {
-        atomicMin(p.failed, at);
-        return;
+    i64 from = offsets[0];
+    for (u64 axis = 0; axis < p.axes; axis++) {
+        i64 index = p.indices[axis][offsets[1]], length = (i64)p.lengths[axis];
+        if (index < 0) index += length;
+        if (index < 0 || index >= length) {
+            atomicMin(p.failed, axis * p.count + at);
+            return;
+        }
+        from += index * p.steps[axis];
     }
-    ((E*)p.output)[at] = ((const E*)p.input)[offsets[0] + index * p.input_step];
+    ((E*)p.output)[at] = ((const E*)p.input)[from];
 }
 #define GATHER(NAME, E)                                                                                              \
     extern "C" __global__ void __launch_bounds__(BLOCK) NAME(const __grid_constant__ TensorGatherParams p) {         \

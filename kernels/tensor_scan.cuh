@@ -7,7 +7,9 @@
 
 struct TensorScanParams {
     u64 length;
-    u64 tiles;  // of a row
+    u64 tiles;    // of a row
+    u64 initial;  // 1 where rows of the output begin with one value more: `one`
+    u64 one;      // 1 or 0
     const u8* input;
     i64 input_step;
     u8* output;
@@ -55,9 +57,12 @@ template <class Reduce, class T, bool writes> DEVICE void scan_tile(const Tensor
             Reduce::merge(of_row, before);
             before = of_row;
         }
+        const u64 start = row * (p.length + p.initial);
+        if (p.initial && tile == 0 && threadIdx.x == 0)
+            store<T>(p.output, (i64)start, convert<T>(p.one != 0));
         for (u64 i = first; i < first + SCAN_ITEMS && i < p.length; i++) {
             Reduce::push(before, load<T>(p.input, offsets[0] + (i64)i * p.input_step), (i64)i);
-            store<T>(p.output, (i64)(row * p.length + i), Reduce::finish(before));
+            store<T>(p.output, (i64)(start + p.initial + i), Reduce::finish(before));
         }
     } else if (threadIdx.x == 0) {
         ((State*)p.states)[row * p.tiles + tile] = total;

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use datafusion::prelude::DataFrame;
 use swath_array::graph::Array;
-use swath_array::run::accelerate::StageReport;
+use swath_array::run::accelerate::{StageReport, TierMoves};
 use swath_array::run::{Progress, Runner};
 use swath_array::{Error, Result, Tensor};
 
 use crate::config::Placement;
-use crate::observe::receipt::{OperatorReceipt, Receipt, Totals};
+use crate::observe::receipt::{OperatorReceipt, Receipt, TierReceipt, Totals, sum_tiers};
 use crate::plan::SwathOptions;
 use crate::plan::array::{ArrayNode, DeviceStages, FrameSource, load_sources, pool_memory, sources_of};
 use crate::session::Session;
@@ -168,6 +168,11 @@ fn block_on<T: Send>(_: &Session, work: impl Future<Output = T> + Send) -> Resul
 }
 
 fn receipt(reports: &[StageReport], wall: Duration, planning: Duration, rows: u64) -> Receipt {
+    let tier = |moves: &TierMoves| TierReceipt {
+        tier: moves.tier.clone(),
+        spilled_bytes: moves.spilled_bytes,
+        fetched_bytes: moves.fetched_bytes,
+    };
     let operator = |report: &StageReport| OperatorReceipt {
         depth: 1,
         name: report.name.clone(),
@@ -180,6 +185,7 @@ fn receipt(reports: &[StageReport], wall: Duration, planning: Duration, rows: u6
         kernels_launched: report.kernels_launched,
         kernels_compiled: report.kernels_compiled,
         elapsed_ms: report.seconds * 1e3,
+        tiers: report.tiers.iter().map(tier).collect(),
         note: report.note.clone(),
         ..OperatorReceipt::default()
     };
@@ -199,6 +205,7 @@ fn receipt(reports: &[StageReport], wall: Duration, planning: Duration, rows: u6
         bytes_down: sum(|operator| operator.bytes_down),
         kernels_launched: sum(|operator| operator.kernels_launched),
         kernels_compiled: sum(|operator| operator.kernels_compiled),
+        tiers: sum_tiers(&operators),
         rows,
         ..Totals::default()
     };

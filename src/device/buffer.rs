@@ -77,6 +77,11 @@ impl DeviceBuffer {
         self
     }
 
+    /// Whether the memory belongs to somebody else.
+    pub fn is_lent(&self) -> bool {
+        self.is_lent
+    }
+
     /// Bytes asked for.
     pub fn len(&self) -> usize {
         self.len

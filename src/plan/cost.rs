@@ -18,7 +18,7 @@ use crate::observe::receipt::human_bytes;
 
 pub use constants::{DeviceCosts, HostCosts};
 pub use file::{CostFile, Costs, Origin};
-pub use units::{DeviceUnits, HostUnits};
+pub use units::{DeviceUnits, HostUnits, speed_up};
 
 /// What the two sides do in a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -43,6 +43,17 @@ pub fn tier_receipts(metrics: &MetricsSet) -> Vec<TierReceipt> {
     NAMES.into_iter().map(receipt).filter(moved).collect()
 }
 
+/// What a task moved; tiers that nothing moved to or from are left out.
+pub fn tiers_of(stats: &TaskStats) -> Vec<TierReceipt> {
+    let receipt = |(tier, ..): (Tier, &str, &str)| TierReceipt {
+        tier: tier.to_string(),
+        spilled_bytes: bytes(&stats.spilled, tier) as u64,
+        fetched_bytes: bytes(&stats.fetched, tier) as u64,
+    };
+    let moved = |receipt: &TierReceipt| receipt.spilled_bytes + receipt.fetched_bytes > 0;
+    NAMES.into_iter().map(receipt).filter(moved).collect()
+}
+
 fn bytes(traffic: &TierTraffic, tier: Tier) -> usize {
     let bytes = match tier {
         Tier::Device => 0,

@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod allocation_faults;
+mod array_stages;
 mod array_storage;
 mod arrays;
 mod bad_input;

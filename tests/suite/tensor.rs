@@ -41,7 +41,7 @@ pub enum Bound {
 }
 
 /// Whether two elements are the same within a bound; all NaN are one.
-fn same(expected: Scalar, actual: Scalar, dtype: DType, bound: Bound) -> bool {
+pub fn same(expected: Scalar, actual: Scalar, dtype: DType, bound: Bound) -> bool {
     let float = |a: f64, b: f64, scale: f64| {
         if a.is_nan() || b.is_nan() {
             return a.is_nan() && b.is_nan();
@@ -79,7 +79,7 @@ fn ulp(x: f64, dtype: DType) -> f64 {
     f64::from(exponent).exp2()
 }
 
-fn scalars(tensor: &Tensor) -> Vec<Scalar> {
+pub fn scalars(tensor: &Tensor) -> Vec<Scalar> {
     dispatch!(tensor.dtype(), T => {
         tensor.to_vec::<T>().expect("it is of this type").into_iter().map(Element::to_scalar).collect()
     })
@@ -96,7 +96,7 @@ pub fn assert_same(
 }
 
 /// What differs, in words; the first few.
-fn differences(
+pub fn differences(
     expected: &Tensor,
     actual: &Tensor,
     bound: impl Fn(usize) -> Bound,
@@ -115,7 +115,7 @@ fn differences(
 const SHOWN_MAX: usize = 12;
 
 /// Values that show mistakes.
-fn specials(dtype: DType) -> Vec<Scalar> {
+pub fn specials(dtype: DType) -> Vec<Scalar> {
     let floats = [
         0.0,
         -0.0,
@@ -168,7 +168,7 @@ fn specials(dtype: DType) -> Vec<Scalar> {
     }
 }
 
-fn tensor(values: &[Scalar], dtype: DType, shape: &[usize]) -> Tensor {
+pub fn tensor(values: &[Scalar], dtype: DType, shape: &[usize]) -> Tensor {
     dispatch!(dtype, T => Tensor::from_vec(values.iter().map(|&x| T::from_scalar(x)).collect(), shape))
         .expect("the shape is the values'")
 }
@@ -511,7 +511,7 @@ fn every_layout_is_walked() {
 }
 
 /// A shape's values as they lie, turned, reversed, broadcast along an axis or all, sliced.
-fn layouts(dtype: DType, shape: &[usize; 3]) -> Vec<Tensor> {
+pub fn layouts(dtype: DType, shape: &[usize; 3]) -> Vec<Tensor> {
     let [n, m, k] = *shape;
     let whole = numbers(dtype, shape, 3);
     let mut all = vec![
@@ -1010,7 +1010,7 @@ fn scans_are_reductions_of_every_prefix() {
         let mut results = Vec::new();
         for (op, block) in &work {
             let input = DeviceTensor::upload(task, block)?;
-            results.push(run_scan(task, *op, &input)?.download(task)?);
+            results.push(run_scan(task, *op, &input, false)?.download(task)?);
         }
         assert!(task.stats().kernels_launched as usize >= work.len());
         Ok(results)
@@ -1081,7 +1081,7 @@ fn elements_are_gathered() {
         let mut results = Vec::new();
         for (input, axis, indices) in &work {
             let (input, indices) = (DeviceTensor::upload(task, input)?, DeviceTensor::upload(task, indices)?);
-            results.push(run_gather(task, &input, *axis, &indices)?.download(task)?);
+            results.push(run_gather(task, &input, *axis, &[indices], &[*axis])?.download(task)?);
         }
         assert!(task.stats().kernels_launched as usize >= work.len());
         Ok(results)
@@ -1105,7 +1105,7 @@ fn elements_are_gathered() {
         let input = DeviceTensor::upload(task, &numbers(DType::F32, &[10], 1))?;
         let indices = Tensor::from_vec(vec![3i64, 12, -11], &[3]).expect("three values");
         let indices = DeviceTensor::upload(task, &indices)?;
-        run_gather(task, &input, 0, &indices)
+        run_gather(task, &input, 0, &[indices], &[0])
     })
     .expect_err("12 is out of range");
     assert!(error.is_user(), "{error:?}");

@@ -153,6 +153,37 @@ pub trait BlockOperator: fmt::Debug + Send + Sync {
     fn scratch_factor(&self) -> usize {
         2
     }
+    /// What a device has to do with the same inputs to compute a block; `None` where the CPU alone can.
+    fn device_form(&self, block: &Region) -> Option<DeviceForm> {
+        let _ = block;
+        None
+    }
+}
+
+/// A block operator as devices know it. Rows lie along the last axis.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DeviceForm {
+    /// Rows in order, or the numbers of their elements in order (`int64`). Stable; NaN is the greatest.
+    Sort { descending: bool, numbers: bool },
+    /// What each element of a row and those before it give; with `initial`, rows begin with what nothing gives.
+    Scan { op: ReduceOp, initial: bool },
+    /// `[outer…, indexed…, inner…]`, with as many indexed axes as there are `names` of them for messages, by `int64`
+    /// indices of one shape, an input for each indexed axis: `[outer…, indices…, inner…]`.
+    Take { outer: usize, names: Vec<usize> },
+    /// The elements of each row whose numbers the same row of the second input (`int64`) has.
+    TakeRows,
+    /// The first input, with the elements that slices of its axes name replaced by the second.
+    Paste { slices: Vec<Slice> },
+}
+
+impl DeviceForm {
+    /// The axis of the first input behind those that are indexed, and the first of them; none where none are.
+    pub fn indexed(&self) -> std::ops::Range<usize> {
+        match self {
+            DeviceForm::Take { outer, names } => *outer..*outer + names.len(),
+            _ => 0..0,
+        }
+    }
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);

@@ -7,6 +7,7 @@ mod copy;
 mod elementwise;
 mod gather;
 mod matmul;
+mod place;
 mod reduce;
 mod scan;
 mod sort;
@@ -26,8 +27,9 @@ use crate::worker::Task;
 
 pub use copy::run_copy;
 pub use elementwise::run_elementwise;
-pub use gather::run_gather;
+pub use gather::{run_gather, run_take};
 pub use matmul::{MultipliedBy, Multiplier, Product, run_matmul, run_product};
+pub use place::{run_concat, run_paste, run_place};
 pub use reduce::{DevicePartial, finish_reduce, run_reduce, run_reduce_partial};
 pub use scan::run_scan;
 pub use sort::{Sorted, run_sort};
@@ -139,6 +141,17 @@ impl DeviceTensor {
     pub fn broadcast(&self, shape: &[usize]) -> DeviceTensor {
         let strides = broadcast_strides(&self.shape, &self.strides, shape);
         DeviceTensor { shape: shape.to_vec(), strides, ..self.clone() }
+    }
+
+    /// The view with axes of one element where `shape` has them and this one does not, or the other way round.
+    pub fn with_unit_axes(&self, shape: &[usize]) -> DeviceTensor {
+        let mut kept = self.shape.iter().zip(&self.strides).filter(|&(&len, _)| len != 1);
+        let mut stride = |&len: &usize| if len == 1 { 0 } else { kept.next().map_or(0, |(_, &own)| own) };
+        DeviceTensor {
+            shape: shape.to_vec(),
+            strides: shape.iter().map(&mut stride).collect(),
+            ..self.clone()
+        }
     }
 
     /// The same elements in row-major order in another shape of as many; copied where they do not lie so.

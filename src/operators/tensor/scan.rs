@@ -17,19 +17,24 @@ const STATE_BYTES_MAX: usize = 16;
 
 /// Folds, along the last axis, each value with those before it: inclusive sums, products, least and greatest values.
 ///
-/// # Shape      [..., n] → [..., n], row-major.
+/// # Shape      [..., n] → [..., n], row-major; with `initial`, [..., n + 1], whose rows begin with what nothing gives.
 /// # Memory     the result, and 16 bytes for each 2,048 values where a row has more than that.
 /// # Traffic    reads rows of up to 2,048 values once, longer ones twice.
 /// # Guarantee  deterministic: the order depends on shapes alone. Integers wrap, half precision is folded in `float32`
 ///   and rounded where it is written; NaN goes on.
 /// # Errors     `unsupported` for other operators or types; out of memory.
 /// # Source     scan-then-propagate: Sengupta, Harris, Zhang and Owens, "Scan primitives for GPU computing", 2007.
-pub fn run_scan(task: &mut Task<'_>, op: ReduceOp, input: &DeviceTensor) -> Result<DeviceTensor> {
+pub fn run_scan(
+    task: &mut Task<'_>,
+    op: ReduceOp,
+    input: &DeviceTensor,
+    initial: bool,
+) -> Result<DeviceTensor> {
     use ReduceOp::*;
     let takes = match op {
         Sum | Product => !input.dtype.is_bool(),
-        Min | Max => !input.dtype.is_complex(),
-        All | Any => input.dtype.is_bool(),
+        Min | Max => !input.dtype.is_complex() && !initial,
+        All | Any => input.dtype.is_bool() && !initial,
         ArgMin | ArgMax | SquaredDeviations => false,
     };
     if !takes {
@@ -38,16 +43,19 @@ pub fn run_scan(task: &mut Task<'_>, op: ReduceOp, input: &DeviceTensor) -> Resu
     let Some((&length, front)) = input.shape.split_last() else {
         return Err(Error::bug("a scan of a tensor without axes"));
     };
-    let output = DeviceTensor::alloc(task, input.dtype, &input.shape)?;
+    let shape = [front, &[length + usize::from(initial)]].concat();
+    let output = DeviceTensor::alloc(task, input.dtype, &shape)?;
     if output.is_empty() {
         return Ok(output);
     }
     let rows: usize = front.iter().product();
-    let tiles = length.div_ceil(SCAN_TILE);
+    let tiles = length.div_ceil(SCAN_TILE).max(1);
     let states = if tiles > 1 { Some(task.alloc(rows * tiles * STATE_BYTES_MAX)?) } else { None };
     let mut words = vec![
         length as u64,
         tiles as u64,
+        u64::from(initial),
+        u64::from(op == Product),
         input.address(),
         input.strides[front.len()] as u64,
         output.address(),

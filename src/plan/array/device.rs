@@ -1,32 +1,39 @@
 //! Stages of arrays on a device.
 //!
-//! A stage is fused into one program, which runs over chunks of the array: what it reads goes up unless it is there
-//! already, one kernel runs, and the result stays on the device for later stages, or comes down where it is asked for.
+//! What a stage reads goes up unless it is there already, kernels run over chunks of it, and the result stays on the
+//! device for later stages, or comes down where it is asked for. What lies between two stages is fused, or computed with
+//! the stage that reads it (`operand.rs`).
 
 use std::sync::Arc;
 
-use super::device_values::{OnDevice, persisted};
-use crate::config::{Fallback, Placement};
-use crate::error::Result;
-use crate::operators::tensor::{
-    DeviceTensor, Multiplier, finish_reduce, run_elementwise, run_product, run_reduce_partial,
-};
-use crate::plan::cost::CostModel;
-use crate::plan::engine::Engine;
-use crate::worker::{CancelToken, Task, TaskStats, Worker};
 use futures::executor::block_on;
-use swath_array::graph::{Op, Region};
+use swath_array::Array;
+use swath_array::graph::{BlockOperator, DeviceForm, Op, Region};
 use swath_array::program::ReduceOp;
 use swath_array::run::Runner;
-use swath_array::run::accelerate::{Accelerator, Outcome, StageReport};
+use swath_array::run::accelerate::{Accelerator, Expectation, Outcome, StageReport, TierMoves};
 use swath_array::run::block::{Grid, block_shape};
 use swath_array::run::evaluate::Values;
-use swath_array::run::fuse::{Fused, Leaf, weight};
 use swath_array::run::region::{input_regions, relative};
 use swath_array::run::stages::Stage;
-use swath_array::run::store::Stored;
+use swath_array::run::store::{RemoteValues, Stored};
 use swath_array::tensor::{TensorMut, copy};
-use swath_array::{Array, Tensor};
+
+use super::cost::{Work, sooner_on_host};
+use super::kept::OnDevice;
+use super::operand::{Operand, make_all};
+use crate::config::{Fallback, Placement};
+use crate::error::{Error, Result};
+use crate::operators::tensor::{
+    DevicePartial, DeviceTensor, Multiplier, Sorted, finish_reduce, run_gather, run_paste, run_product,
+    run_reduce_partial, run_scan, run_sort, run_take,
+};
+use crate::plan::engine::Engine;
+use crate::plan::tier_metrics::tiers_of;
+use crate::worker::{CancelToken, Task, TaskStats, Worker};
+
+/// Results of reductions of this many bytes or fewer come down, where they stay with their node.
+const SMALL_BYTES: usize = 64 << 10;
 
 /// A device that runs stages where that is asked for, or where it is expected to be sooner done.
 #[derive(Debug)]
@@ -37,51 +44,78 @@ pub struct DeviceStages {
     pub chunk_bytes: usize,
 }
 
-/// An operand of a program: on the device, or on the host.
-enum Operand {
-    Device(DeviceTensor),
-    Host(Tensor),
+/// What is to become of a stage.
+enum Verdict {
+    Runs,
+    /// The CPU is to run it, as it should.
+    Stays(String),
+    /// The device should and cannot.
+    Fails(String),
 }
 
 impl Accelerator for DeviceStages {
     fn run(&self, stage: &Stage, values: &Values, runner: &Runner) -> swath_array::Result<Outcome> {
-        let Some(worker) = self.engine.worker() else { return Ok(self.absent()) };
-        if stage.region.is_empty() {
-            return Ok(Outcome::Declined("nothing to compute".to_string()));
+        let Some(worker) = self.engine.worker() else {
+            return Ok(Outcome::Declined(self.engine.absence().unwrap_or("there is no device").to_string()));
+        };
+        match self.verdict(stage, values, runner).0 {
+            Verdict::Runs => {}
+            Verdict::Stays(reason) => return Ok(Outcome::Declined(reason)),
+            Verdict::Fails(reason) => return self.decline(reason),
         }
-        let (body, reduction) = match stage.array.op() {
-            Op::Reduce(op, axes) => (stage.array.inputs()[0].clone(), Some((*op, axes.clone()))),
-            Op::MatMul => return self.multiply(worker, stage, values, runner),
-            Op::Block(_) | Op::Concat(_) => {
-                return self.decline(format!("no kernel for {}", short(stage.array.op())));
+        let mut run = StageRun {
+            device: self,
+            worker,
+            stage,
+            values,
+            runner,
+            stats: TaskStats::default(),
+            note: None,
+            is_from_device: false,
+        };
+        let outputs = match stage.array.op() {
+            Op::Reduce(op, axes) => run.reduce(*op, axes),
+            Op::MatMul => run.multiply(),
+            Op::Block(operator) => run.blocks(operator.as_ref()),
+            _ => run.regions(),
+        };
+        match outputs {
+            Ok(stored) => {
+                let report = self.report(worker, stage, &run.stats);
+                Ok(Outcome::Done(vec![stored], StageReport { note: run.note, ..report }))
             }
-            _ => (stage.array.clone(), None),
-        };
-        let fused = values.program(&body);
-        if reduction.is_none() && fused.only_leaf().is_some() {
-            return Ok(Outcome::Declined("a view computes nothing".to_string()));
-        }
-        if let Some(reason) = self.is_sooner_on_host(stage, &body, &fused, values) {
-            return Ok(Outcome::Declined(reason));
-        }
-        let run = StageRun { device: self, worker, stage, values, runner, body, fused: &fused };
-        let outcome = match reduction {
-            None => run.elementwise(),
-            Some((op, axes)) => run.reduce(op, &axes),
-        };
-        match outcome {
-            Ok((outputs, stats)) => Ok(Outcome::Done(outputs, self.report(worker, stage, &stats))),
             Err(error) if error.is_retryable() => self.decline(error.to_string()),
+            // A number that an axis has not is the one mistake that a device finds in values.
+            Err(error) if error.is_user() && run.is_from_device => {
+                Err(swath_array::Error::index(error.to_string()))
+            }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    fn expect(&self, stage: &Stage, values: &Values, runner: &Runner) -> Expectation {
+        let (verdict, seconds) = self.verdict(stage, values, runner);
+        let (host_s, device_s) = seconds.unzip();
+        match verdict {
+            Verdict::Runs => Expectation {
+                place: self.engine.place(),
+                host_s,
+                device_s,
+                reason: None,
+                stays: self.stays(stage, runner),
+            },
+            Verdict::Stays(reason) | Verdict::Fails(reason) => Expectation {
+                place: "host".to_string(),
+                host_s,
+                device_s,
+                reason: Some(reason),
+                stays: false,
+            },
         }
     }
 }
 
 impl DeviceStages {
-    fn absent(&self) -> Outcome {
-        Outcome::Declined(self.engine.absence().unwrap_or("there is no device").to_string())
-    }
-
     /// What was asked to run on a device and cannot: an error, or the CPU's, as the policy says.
     fn decline(&self, reason: String) -> swath_array::Result<Outcome> {
         match (self.placement, self.fallback) {
@@ -92,98 +126,104 @@ impl DeviceStages {
         }
     }
 
-    /// Under `auto`, why the CPU is expected to be done sooner; `None` where the device is.
-    fn is_sooner_on_host(
-        &self,
-        stage: &Stage,
-        body: &Array,
-        fused: &Fused,
-        values: &Values,
-    ) -> Option<String> {
-        if self.placement == Placement::Device {
-            return None;
-        }
-        let CostModel { host, device, .. } = &self.engine.costs().model;
-        let read = input_regions(&stage.array, &stage.region).iter().map(Region::len).max().unwrap_or(0);
-        let elements = read.max(stage.region.len()) as f64;
-        let is_there = |leaf: &&Leaf| on_device(&leaf.array, values).is_some();
-        let bytes =
-            |leaf: &Leaf| (leaf.array.bytes() as f64).min(elements * leaf.array.dtype().size() as f64);
-        let up: f64 = fused.leaves.iter().filter(|leaf| !is_there(leaf)).map(bytes).sum();
-        let down = stage.region.len() as f64 * stage.array.dtype().size() as f64;
-        let all: f64 = fused.leaves.iter().map(bytes).sum::<f64>() + down;
-        let nodes = elements * f64::from(weight(body.op()).max(1)) * fused.program.instructions.len() as f64;
-        let there =
-            (up / device.upload_bytes_per_s).max(all / device.bytes_per_s).max(nodes / device.nodes_per_s)
-                + down / device.download_bytes_per_s
-                + device.task_s
-                + 2.0 * device.launch_s;
-        let here = (all / host.copy_bytes_per_s).max(nodes / host.nodes_per_s);
-        (here <= there).then(|| {
-            format!("the CPU is expected to take {:.2} ms, the device {:.2}", here * 1e3, there * 1e3)
-        })
+    /// Where a stage is to run, and the seconds that it is expected to take on the CPU and on the device.
+    fn verdict(&self, stage: &Stage, values: &Values, runner: &Runner) -> (Verdict, Option<(f64, f64)>) {
+        let work = match self.work(stage, values, runner) {
+            Ok(Some(work)) => work,
+            Ok(None) => return (Verdict::Stays(nothing_to_do(stage).to_string()), None),
+            Err(error) => return (Verdict::Fails(error.to_string()), None),
+        };
+        let (host_s, device_s) = work.seconds(&self.engine.costs().model, runner.threads());
+        let verdict = match self.placement {
+            Placement::Auto if host_s <= device_s => Verdict::Stays(sooner_on_host(host_s, device_s)),
+            _ => Verdict::Runs,
+        };
+        (verdict, Some((host_s, device_s)))
     }
 
-    /// A product of matrices: both operands go up, unless they are there.
-    fn multiply(
-        &self,
-        worker: &Worker,
-        stage: &Stage,
-        values: &Values,
-        runner: &Runner,
-    ) -> swath_array::Result<Outcome> {
-        let [left, right] = stage.array.inputs() else {
-            return Err(swath_array::Error::bug("a product of other than two"));
+    /// A stage in units of work; none where nothing is computed.
+    fn work(&self, stage: &Stage, values: &Values, runner: &Runner) -> Result<Option<Work>> {
+        let array = &stage.array;
+        let regions = input_regions(array, &stage.region);
+        if stage.region.is_empty() {
+            return Ok(None);
+        }
+        let mut work = Work::default();
+        let mut form = None;
+        let operands = match array.op() {
+            Op::Reduce(..) if regions[0].is_empty() => return Ok(None),
+            Op::Reduce(..) => {
+                let fused = values.program(&array.inputs()[0]);
+                work.nodes += regions[0].len() as f64 * (fused.program.instructions.len() - 1) as f64;
+                Operand::of_leaves(&fused, &regions[0], values)?
+            }
+            Op::Block(operator) => {
+                form = Some(form_of(operator.as_ref(), &shared(operator.as_ref(), &stage.region))?);
+                self.operands(array, &regions, values)?
+            }
+            Op::MatMul => self.operands(array, &regions, values)?,
+            _ => {
+                let operand = Operand::of(array, &stage.region, values)?;
+                if operand.is_view_of_host() {
+                    return Ok(None);
+                }
+                vec![operand]
+            }
         };
-        let regions = input_regions(&stage.array, &stage.region);
-        if self.placement == Placement::Auto {
-            let CostModel { host, device, .. } = &self.engine.costs().model;
-            let bytes: f64 = regions.iter().map(|region| (region.len() * left.dtype().size()) as f64).sum();
-            let depth = left.shape().last().copied().unwrap_or(1) as f64;
-            let flops = 2.0 * stage.region.len() as f64 * depth;
-            // A core multiplies and adds some 16 numbers while it handles one row of an expression; so does a device.
-            let here = flops / (16.0 * host.nodes_per_s);
-            let there =
-                bytes / device.upload_bytes_per_s + flops / (16.0 * device.nodes_per_s) + device.task_s;
-            if let Some(reason) = sooner_on_host(here, there) {
-                return Ok(Outcome::Declined(reason));
+        operands.iter().for_each(|operand| operand.count(&mut work));
+        work.add_operator(stage, form.as_ref());
+        if !self.stays(stage, runner) {
+            work.down_bytes = (stage.region.len() * array.dtype().size()) as f64;
+        }
+        Ok(Some(work))
+    }
+
+    fn operands(&self, array: &Array, regions: &[Region], values: &Values) -> Result<Vec<Operand>> {
+        let inputs = array.inputs().iter().zip(regions);
+        inputs.map(|(input, region)| Operand::of(input, region, values)).collect()
+    }
+
+    /// Whether what a stage makes stays on the device: it is one chunk, and memory need not hold it.
+    fn stays(&self, stage: &Stage, runner: &Runner) -> bool {
+        let bytes = stage.region.len() * stage.array.dtype().size();
+        let is_one = match stage.array.op() {
+            Op::MatMul => true,
+            Op::Reduce(..) => bytes > SMALL_BYTES && bytes <= self.chunk_bytes,
+            Op::Block(operator) => self.operator_grid(operator.as_ref(), stage).len() <= 1,
+            _ => self.grid(stage).len() == 1,
+        };
+        is_one && (!stage.is_result || runner.may_spill_results())
+    }
+
+    /// The chunks in which a stage is computed region by region.
+    fn grid(&self, stage: &Stage) -> Grid {
+        let elements = (self.chunk_bytes / stage.array.dtype().size()).max(1);
+        Grid::new(&stage.region, block_shape(&stage.region.shape, elements, &[]))
+    }
+
+    /// The chunks of a block operator: of the axes that may be cut, so that neither its first input nor its output has
+    /// more than a chunk's bytes, where that goes.
+    fn operator_grid(&self, operator: &dyn BlockOperator, stage: &Stage) -> Grid {
+        let shared = shared(operator, &stage.region);
+        let (dtype, shape) = output_of(operator);
+        let made = shape[shared.ndim()..].iter().product::<usize>() * dtype.size();
+        let read = match (stage.array.inputs().first(), shape.len() > shared.ndim()) {
+            (Some(input), true) => {
+                let region = operator.needs(&shared, 0, input.shape());
+                region.len() / shared.len().max(1) * input.dtype().size()
             }
-        }
-        let mut operands = Vec::new();
-        for (array, region) in [left, right].into_iter().zip(&regions) {
-            operands.push(match on_device(array, values) {
-                Some((origin, tensor)) => Operand::Device(tensor.slice(&relative(region, &origin).slices())),
-                None => Operand::Host(values.region(array, region)?),
-            });
-        }
-        let is_kept = !stage.is_result || runner.may_spill_results();
-        let run = worker.run("array product", CancelToken::new(), move |task| {
-            let inputs = upload(task, operands)?;
-            let product = run_product(task, &inputs[0], &inputs[1], Multiplier::Auto)?;
-            let values = if is_kept { None } else { Some(product.tensor.download(task)?) };
-            task.synchronize()?;
-            Ok((product, values, task.stats()))
-        });
-        let origin = stage.region.start.clone();
-        match block_on(run) {
-            Ok((product, values, stats)) => {
-                let note = Some(product.by.to_string());
-                let stored = match values {
-                    Some(tensor) => Stored::Memory { origin, tensor },
-                    None => {
-                        let values = OnDevice { worker: worker.clone(), tensor: product.tensor };
-                        Stored::Remote { origin, values: Arc::new(values) }
-                    }
-                };
-                let report = StageReport { note, ..self.report(worker, stage, &stats) };
-                Ok(Outcome::Done(vec![stored], report))
-            }
-            Err(error) if error.is_retryable() => self.decline(error.to_string()),
-            Err(error) => Err(error.into()),
-        }
+            _ => 0,
+        };
+        let elements = (self.chunk_bytes / made.max(read).max(1)).max(1);
+        Grid::new(&shared, block_shape(&shared.shape, elements, &[]))
     }
 
     fn report(&self, worker: &Worker, stage: &Stage, stats: &TaskStats) -> StageReport {
+        let moves = tiers_of(stats).into_iter().map(|moved| TierMoves {
+            tier: moved.tier,
+            spilled_bytes: moved.spilled_bytes,
+            fetched_bytes: moved.fetched_bytes,
+        });
         StageReport {
             place: self.engine.place(),
             device_name: Some(worker.info().name.clone()),
@@ -191,9 +231,31 @@ impl DeviceStages {
             bytes_down: stats.bytes_down,
             kernels_launched: stats.kernels_launched,
             kernels_compiled: stats.kernels_compiled,
+            tiers: moves.collect(),
             ..StageReport::on_host(&stage.array)
         }
     }
+}
+
+fn nothing_to_do(stage: &Stage) -> &'static str {
+    let is_nothing =
+        stage.region.is_empty() || matches!(stage.array.op(), Op::Reduce(..) | Op::Block(_) | Op::MatMul);
+    if is_nothing { "nothing to compute" } else { "a view computes nothing" }
+}
+
+/// The part of a region that a block operator's outputs share.
+fn shared(operator: &dyn BlockOperator, region: &Region) -> Region {
+    let axes = operator.cuttable();
+    Region { start: region.start[..axes].into(), shape: region.shape[..axes].into() }
+}
+
+fn output_of(operator: &dyn BlockOperator) -> (swath_array::DType, Vec<usize>) {
+    operator.outputs().swap_remove(0)
+}
+
+fn form_of(operator: &dyn BlockOperator, block: &Region) -> Result<DeviceForm> {
+    let form = operator.device_form(block).filter(|_| operator.outputs().len() == 1);
+    form.ok_or_else(|| Error::unsupported(format!("no kernel for {}", operator.name())))
 }
 
 /// One stage on its way.
@@ -203,54 +265,131 @@ struct StageRun<'a> {
     stage: &'a Stage,
     values: &'a Values,
     runner: &'a Runner,
-    /// What the program computes: the stage's array, or what it reduces.
-    body: Array,
-    fused: &'a Fused,
+    stats: TaskStats,
+    /// What did the work, where there is a choice.
+    note: Option<String>,
+    /// Whether it failed on the device, rather than where its operands were read.
+    is_from_device: bool,
 }
 
 impl StageRun<'_> {
-    fn elementwise(&self) -> Result<(Vec<Stored>, TaskStats)> {
-        let (region, dtype) = (&self.stage.region, self.stage.array.dtype());
-        let elements = (self.device.chunk_bytes / dtype.size()).max(1);
-        let grid = Grid::new(region, block_shape(&region.shape, elements, &[]));
-        let origin = region.start.clone();
-        let mut total = TaskStats::default();
-        // One chunk may stay where it is, unless it is a result that memory is to hold.
-        if grid.len() == 1 && (!self.stage.is_result || self.runner.may_spill_results()) {
-            let operands = self.operands(region)?;
-            let (program, whole) = (self.fused.program.clone(), region.clone());
-            let tensor = self.on_task(&mut total, move |task| {
-                let inputs = upload(task, operands)?;
-                run_elementwise(task, &program, &whole, &inputs)
-            })?;
-            let values = Arc::new(OnDevice { worker: self.worker.clone(), tensor });
-            return Ok((vec![Stored::Remote { origin, values }], total));
+    /// What is computed region by region: fused programs, views of what lies on the device, joins.
+    fn regions(&mut self) -> Result<Stored> {
+        let array = &self.stage.array;
+        let grid = self.device.grid(self.stage);
+        let origin = self.stage.region.start.clone();
+        if self.device.stays(self.stage, self.runner) {
+            let operand = Operand::of(array, &self.stage.region, self.values)?.read(self.values)?;
+            return self.keep(origin, move |task| operand.make(task));
         }
-        let bytes = region.len() as u64 * dtype.size() as u64;
-        let reservation = self.runner.memory().reserve(bytes, "a result of a device")?;
-        let mut result = TensorMut::uninit(dtype, &region.shape)?.keep(reservation);
-        let target = result.target();
-        for number in 0..grid.len() {
-            self.check_cancelled()?;
-            let block = grid.block(number);
-            let operands = self.operands(&block)?;
-            let (program, whole) = (self.fused.program.clone(), block.clone());
-            let part = self.on_task(&mut total, move |task| {
-                let inputs = upload(task, operands)?;
-                run_elementwise(task, &program, &whole, &inputs)?.download(task)
-            })?;
-            copy(&part, &mut target.slice(&relative(&block, &origin).slices()));
-        }
-        Ok((vec![Stored::Memory { origin, tensor: result.freeze() }], total))
+        self.bring_down(&grid, |run, block| {
+            let operand = Operand::of(array, block, run.values)?.read(run.values)?;
+            Ok(Box::new(move |task: &mut Task<'_>| operand.make(task)))
+        })
     }
 
-    fn reduce(&self, op: ReduceOp, axes: &[usize]) -> Result<(Vec<Stored>, TaskStats)> {
-        let (region, array) = (&self.stage.region, &self.stage.array);
-        let whole = input_regions(array, region).remove(0);
-        if whole.is_empty() {
-            return Err(crate::Error::unsupported("a reduction of nothing"));
+    /// A product of matrices, whole.
+    fn multiply(&mut self) -> Result<Stored> {
+        let region = &self.stage.region;
+        let operands = self.operands(&input_regions(&self.stage.array, region))?;
+        let (worker, origin) = (self.worker.clone(), region.start.clone());
+        let stays = self.device.stays(self.stage, self.runner);
+        let (stored, by) = self.on_task(move |task| {
+            let inputs = make_all(task, operands)?;
+            let [left, right] = inputs.as_slice() else {
+                return Err(Error::bug("a product of other than two"));
+            };
+            let product = run_product(task, left, right, Multiplier::Auto)?;
+            let by = product.by.to_string();
+            if stays {
+                let values = Arc::new(OnDevice::keep(task, &worker, product.tensor)?);
+                return Ok((Stored::Remote { origin, values }, by));
+            }
+            Ok((Stored::Memory { origin, tensor: product.tensor.download(task)? }, by))
+        })?;
+        self.note = Some(by);
+        Ok(stored)
+    }
+
+    /// An operator on whole rows, or on elements by number.
+    fn blocks(&mut self, operator: &dyn BlockOperator) -> Result<Stored> {
+        let stage = self.stage;
+        let grid = self.device.operator_grid(operator, stage);
+        let all = shared(operator, &stage.region);
+        let (_, shape) = output_of(operator);
+        let whole = |block: &Region| {
+            let behind = &shape[block.ndim()..];
+            let start = block.start.iter().copied().chain(behind.iter().map(|_| 0)).collect();
+            Region { start, shape: [block.shape.as_slice(), behind].concat() }
+        };
+        if self.device.stays(stage, self.runner) {
+            let compute = self.operator(operator, &all, &[])?;
+            return self.keep(whole(&all).start, compute);
         }
-        let elements = (self.device.chunk_bytes / self.body.dtype().size()).max(1);
+        // What blocks read again and again goes up once.
+        let mut placed = vec![None; stage.array.inputs().len()];
+        if grid.len() > 1 {
+            for (i, input) in stage.array.inputs().iter().enumerate() {
+                let needs = |block: &Region| operator.needs(block, i, input.shape());
+                let region = needs(&all);
+                let read: usize = (0..grid.len()).map(|number| needs(&grid.block(number)).len()).sum();
+                if read > 2 * region.len() {
+                    let operand = Operand::of(input, &region, self.values)?.read(self.values)?;
+                    let kept = self.kept(move |task| operand.make(task))?;
+                    placed[i] = Some((region, kept));
+                }
+            }
+        }
+        let result = Grid::new(&whole(&all), whole(&grid.block(0)).shape);
+        self.bring_down(&result, |run, block| {
+            let own = shared(operator, block);
+            run.operator(operator, &own, &placed)
+        })
+    }
+
+    /// The work of an operator on a block; `placed` has inputs that are on the device already, with their regions.
+    fn operator(
+        &self,
+        operator: &dyn BlockOperator,
+        block: &Region,
+        placed: &[Option<(Region, Arc<OnDevice>)>],
+    ) -> Result<Compute> {
+        let inputs = self.stage.array.inputs();
+        let form = form_of(operator, block)?;
+        let mut operands = Vec::with_capacity(inputs.len());
+        let mut regions = Vec::with_capacity(inputs.len());
+        for (i, input) in inputs.iter().enumerate() {
+            let region = operator.needs(block, i, input.shape());
+            let operand = match placed.get(i).and_then(Option::as_ref) {
+                Some((origin, kept)) if !region.is_empty() => Operand::There {
+                    values: Arc::clone(kept) as Arc<dyn RemoteValues>,
+                    part: relative(&region, &origin.start),
+                    dtype: input.dtype(),
+                },
+                _ => Operand::of(input, &region, self.values)?.read(self.values)?,
+            };
+            operands.push(operand);
+            regions.push(region);
+        }
+        let (first, shape) = (regions.swap_remove(0), inputs[0].shape().to_vec());
+        Ok(Box::new(move |task| {
+            let mut inputs = make_all(task, operands)?;
+            // Numbers count from the start of their axis, of which a part may be there.
+            for axis in form.indexed() {
+                let from = &mut inputs[0];
+                from.offset -= first.start[axis] as isize * from.strides[axis];
+                from.shape[axis] = shape[axis];
+            }
+            run_form(task, &form, &inputs)
+        }))
+    }
+
+    fn reduce(&mut self, op: ReduceOp, axes: &[usize]) -> Result<Stored> {
+        let (region, array) = (&self.stage.region, &self.stage.array);
+        let body = &array.inputs()[0];
+        let fused = self.values.program(body);
+        let whole = input_regions(array, region).remove(0);
+        let elements = (self.device.chunk_bytes / body.dtype().size()).max(1);
         let block = block_shape(&whole.shape, elements, &[]);
         let side = |keep: bool| -> Vec<usize> {
             block
@@ -263,60 +402,95 @@ impl StageRun<'_> {
         let mut along = whole.clone();
         (0..whole.ndim()).filter(|axis| !axes.contains(axis)).for_each(|axis| along.shape[axis] = 1);
         let reduced = Grid::new(&along, side(false));
-        let mut result = TensorMut::uninit(array.dtype(), &region.shape)?;
-        let target = result.target();
-        let mut total = TaskStats::default();
-        for kept_number in 0..kept.len() {
-            let kept_block = kept.block(kept_number);
+        let stays = kept.len() == 1 && self.device.stays(self.stage, self.runner);
+        let partials = |run: &mut Self, kept_block: &Region| -> Result<Vec<DevicePartial>> {
             let mut partials = Vec::new();
             for number in 0..reduced.len() {
-                self.check_cancelled()?;
+                run.check_cancelled()?;
                 let part = reduced.block(number);
                 let mut block = kept_block.clone();
                 for &axis in axes {
                     (block.start[axis], block.shape[axis]) = (part.start[axis], part.shape[axis]);
                 }
-                let operands = self.operands(&block)?;
-                let (program, axes, of) =
-                    (self.fused.program.clone(), axes.to_vec(), self.body.shape().to_vec());
-                partials.push(self.on_task(&mut total, move |task| {
-                    let inputs = upload(task, operands)?;
-                    run_reduce_partial(task, op, &axes, &program, &block, &of, &inputs)
+                let operands = Operand::of_leaves(&fused, &block, run.values)?;
+                let operands: Vec<Operand> =
+                    operands.into_iter().map(|operand| operand.read(run.values)).collect::<Result<_>>()?;
+                let (fused, axes, of) = (Arc::clone(&fused), axes.to_vec(), body.shape().to_vec());
+                partials.push(run.on_task(move |task| {
+                    let inputs = make_all(task, operands)?;
+                    run_reduce_partial(task, op, &axes, &fused.program, &block, &of, &inputs)
                 })?);
             }
-            let part =
-                self.on_task(&mut total, move |task| finish_reduce(task, &partials)?.download(task))?;
-            copy(&part, &mut target.slice(&relative(&kept_block, &region.start).slices()));
+            Ok(partials)
+        };
+        if stays {
+            let partials = partials(self, region)?;
+            return self.keep(region.start.clone(), move |task| finish_reduce(task, &partials));
         }
-        Ok((vec![Stored::Memory { origin: region.start.clone(), tensor: result.freeze() }], total))
+        self.bring_down(&kept, |run, block| {
+            let partials = partials(run, block)?;
+            Ok(Box::new(move |task: &mut Task<'_>| finish_reduce(task, &partials)))
+        })
     }
 
-    /// What the program reads for a block: from the device where an earlier stage left it there.
-    fn operands(&self, block: &Region) -> Result<Vec<Operand>> {
-        let operand = |leaf: &Leaf| {
-            let part = leaf.region(block);
-            if let Some((origin, tensor)) = on_device(&leaf.array, self.values) {
-                let read = tensor.slice(&relative(&part, &origin).slices());
-                return Ok(Operand::Device(device_view(leaf, &read, block)));
-            }
-            let read = self.values.region(&leaf.array, &part)?;
-            Ok(Operand::Host(leaf.view(&read, block)))
-        };
-        self.fused.leaves.iter().map(operand).collect()
+    /// Leaves what `compute` makes on the device.
+    fn keep(
+        &mut self,
+        origin: Vec<usize>,
+        compute: impl FnOnce(&mut Task<'_>) -> Result<DeviceTensor> + Send + 'static,
+    ) -> Result<Stored> {
+        Ok(Stored::Remote { origin, values: self.kept(compute)? })
+    }
+
+    fn kept(
+        &mut self,
+        compute: impl FnOnce(&mut Task<'_>) -> Result<DeviceTensor> + Send + 'static,
+    ) -> Result<Arc<OnDevice>> {
+        let worker = self.worker.clone();
+        self.on_task(move |task| {
+            let made = compute(task)?;
+            OnDevice::keep(task, &worker, made)
+        })
+        .map(Arc::new)
+    }
+
+    /// Computes the blocks of a result one after the other into memory.
+    fn bring_down(
+        &mut self,
+        grid: &Grid,
+        mut compute: impl FnMut(&mut Self, &Region) -> Result<Compute>,
+    ) -> Result<Stored> {
+        let (region, dtype) = (grid.region().clone(), self.stage.array.dtype());
+        let bytes = region.len() as u64 * dtype.size() as u64;
+        let reservation = self.runner.memory().reserve(bytes, "a result of a device")?;
+        let mut result = TensorMut::uninit(dtype, &region.shape)?.keep(reservation);
+        let target = result.target();
+        for number in 0..grid.len() {
+            self.check_cancelled()?;
+            let block = grid.block(number);
+            let compute = compute(self, &block)?;
+            let part = self.on_task(move |task| compute(task)?.download(task))?;
+            copy(&part, &mut target.slice(&relative(&block, &region.start).slices()));
+        }
+        Ok(Stored::Memory { origin: region.start, tensor: result.freeze() })
+    }
+
+    fn operands(&self, regions: &[Region]) -> Result<Vec<Operand>> {
+        let operands = self.device.operands(&self.stage.array, regions, self.values)?;
+        operands.into_iter().map(|operand| operand.read(self.values)).collect()
     }
 
     fn on_task<T: Send + 'static>(
-        &self,
-        total: &mut TaskStats,
+        &mut self,
         work: impl FnOnce(&mut Task<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let run = self.worker.run("array stage", CancelToken::new(), move |task| {
             let value = work(task)?;
             task.synchronize()?;
-            Ok((value, task.stats().clone()))
+            Ok((value, task.stats()))
         });
-        let (value, stats) = block_on(run)?;
-        *total += &stats;
+        let (value, stats) = block_on(run).inspect_err(|_| self.is_from_device = true)?;
+        self.stats += &stats;
         Ok(value)
     }
 
@@ -325,51 +499,25 @@ impl StageRun<'_> {
     }
 }
 
-/// Why the CPU is to run what takes it so many seconds, and the device so many; `None` where it is not.
-fn sooner_on_host(here: f64, there: f64) -> Option<String> {
-    let expected =
-        || format!("the CPU is expected to take {:.2} ms, the device {:.2}", here * 1e3, there * 1e3);
-    (here <= there).then(expected)
-}
+/// Work on a worker's thread that makes a tensor.
+type Compute = Box<dyn FnOnce(&mut Task<'_>) -> Result<DeviceTensor> + Send>;
 
-fn upload(task: &mut Task<'_>, operands: Vec<Operand>) -> Result<Vec<DeviceTensor>> {
-    let each = |operand| match operand {
-        Operand::Device(tensor) => Ok(tensor),
-        Operand::Host(tensor) => DeviceTensor::upload(task, &tensor),
-    };
-    operands.into_iter().map(each).collect()
-}
-
-/// Where an array lies on the device, with the index of its first element.
-fn on_device(array: &Array, values: &Values) -> Option<(Vec<usize>, DeviceTensor)> {
-    let (origin, held) = match values.get(array.id()) {
-        Some(outputs) => OnDevice::of(outputs.first()?),
-        None => OnDevice::of(persisted(array)?),
-    }?;
-    Some((origin, held.tensor))
-}
-
-/// What [`Leaf::view`] shows, of values on the device.
-fn device_view(leaf: &Leaf, read: &DeviceTensor, block: &Region) -> DeviceTensor {
-    let mut strides = vec![0isize; block.ndim()];
-    let mut first = read.clone();
-    for (own, map) in leaf.axes.iter().enumerate() {
-        let Some(axis) = map.axis.filter(|_| map.step != 0) else { continue };
-        strides[axis] = read.strides[own] * map.step;
-        if map.step < 0 {
-            let back = (block.shape[axis].max(1) - 1) as isize * map.step.abs();
-            first.offset += read.strides[own] * back;
+/// Runs the kernels of a block operator.
+fn run_form(task: &mut Task<'_>, form: &DeviceForm, inputs: &[DeviceTensor]) -> Result<DeviceTensor> {
+    match (form, inputs) {
+        (DeviceForm::Sort { descending, numbers }, [rows]) => {
+            let wanted = if *numbers { Sorted::Indices } else { Sorted::Values };
+            run_sort(task, rows, *descending, wanted)
         }
-    }
-    first.strides = strides;
-    first.shape = block.shape.clone();
-    first
-}
-
-fn short(op: &Op) -> String {
-    match op {
-        Op::Block(operator) => operator.name(),
-        Op::Concat(_) => "a join of arrays".to_string(),
-        _ => "this operator".to_string(),
+        (DeviceForm::Scan { op, initial }, [rows]) => run_scan(task, *op, rows, *initial),
+        (DeviceForm::Take { outer, names }, [from, indices @ ..]) => {
+            run_take(task, from, *outer, indices, names)
+        }
+        (DeviceForm::TakeRows, [from, indices]) => {
+            let last = from.ndim() - 1;
+            run_gather(task, from, last, std::slice::from_ref(indices), &[last])
+        }
+        (DeviceForm::Paste { slices }, [into, values]) => run_paste(task, into, slices, values),
+        _ => Err(Error::bug(format!("{form:?} of {} inputs", inputs.len()))),
     }
 }

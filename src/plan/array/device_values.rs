@@ -8,65 +8,35 @@ use std::any::Any;
 use std::sync::Arc;
 
 use futures::executor::block_on;
-use swath_array::graph::{Op, Region};
-use swath_array::run::store::{Persisted, RemoteValues, Stored};
-use swath_array::{Array, DType, Tensor};
+use swath_array::graph::Op;
+use swath_array::run::store::Persisted;
+use swath_array::{Array, DType};
 
+use super::kept::{OnDevice, persisted};
 use crate::error::{Error, Result};
 use crate::operators::tensor::{DeviceTensor, run_copy};
 use crate::plan::engine::Engine;
 use crate::worker::{CancelToken, Worker};
 
-/// Values in the memory of a worker's device.
-#[derive(Clone, Debug)]
-pub(super) struct OnDevice {
-    pub(super) worker: Worker,
-    pub(super) tensor: DeviceTensor,
-}
-
-impl OnDevice {
-    /// What is stored, with the index of its first element, where it lies on a device.
-    pub(super) fn of(stored: &Stored) -> Option<(Vec<usize>, OnDevice)> {
-        let Stored::Remote { origin, values } = stored else { return None };
-        let any: &dyn Any = values.as_ref();
-        Some((origin.clone(), any.downcast_ref::<OnDevice>()?.clone()))
-    }
-
-    fn into_array(self) -> Array {
-        let (dtype, shape) = (self.tensor.dtype, self.tensor.shape.clone());
-        Array::from_source(Arc::new(Persisted::remote(dtype, &shape, Arc::new(self))))
-    }
-}
-
-impl RemoteValues for OnDevice {
-    fn read(&self, region: &Region) -> swath_array::Result<Tensor> {
-        let part = self.tensor.slice(&region.slices());
-        let read = self.worker.run("download", CancelToken::new(), move |task| part.download(task));
-        Ok(block_on(read)?)
-    }
-}
-
-/// What a persisted array keeps.
-pub(super) fn persisted(array: &Array) -> Option<&Stored> {
-    let Op::Source(source) = array.op() else { return None };
-    let any: &dyn Any = source.as_ref();
-    Some(any.downcast_ref::<Persisted>()?.stored())
-}
-
 /// The values of an array that lies on a device, to be lent to another library. They stay there as long as this does;
 /// when it goes, the worker waits for everybody's work on the device before it frees anything.
 #[derive(Debug)]
-pub struct DeviceValues(OnDevice);
+pub struct DeviceValues {
+    worker: Worker,
+    /// Held, so that it does not leave the device.
+    tensor: DeviceTensor,
+}
 
 impl DeviceValues {
-    /// Those of an array that is persisted on a device, or a view of one; nothing is computed.
+    /// Those of an array that is persisted on a device, or a view of one; nothing is computed. What had to leave the device
+    /// comes back; where it cannot, it is the host's.
     pub fn of(array: &Array) -> Option<DeviceValues> {
-        view_of(array).map(DeviceValues)
+        view_of(array)
     }
 
     /// The driver's number of the device.
     pub fn ordinal(&self) -> usize {
-        self.0.worker.info().ordinal
+        self.worker.info().ordinal
     }
 
     /// The address of the element at index 0 of every axis.
@@ -74,24 +44,24 @@ impl DeviceValues {
     /// # Errors
     /// `device` where the values were lost with the device's context.
     pub fn address(&self) -> Result<u64> {
-        if !self.0.tensor.buffer.is_alive() {
-            let info = self.0.worker.info();
+        if !self.tensor.buffer.is_alive() {
+            let info = self.worker.info();
             return Err(Error::device(format!("the values were lost when the context of {info} ended")));
         }
-        Ok(self.0.tensor.address())
+        Ok(self.tensor.address())
     }
 
     pub fn dtype(&self) -> DType {
-        self.0.tensor.dtype
+        self.tensor.dtype
     }
 
     pub fn shape(&self) -> &[usize] {
-        &self.0.tensor.shape
+        &self.tensor.shape
     }
 
     /// Elements from one to the next along each axis.
     pub fn strides(&self) -> &[isize] {
-        &self.0.tensor.strides
+        &self.tensor.strides
     }
 
     /// A copy on the device, row-major; returns when it is made.
@@ -99,20 +69,20 @@ impl DeviceValues {
     /// # Errors
     /// Out of device memory; faults.
     pub fn copied(&self) -> Result<DeviceValues> {
-        let (worker, tensor) = (self.0.worker.clone(), self.0.tensor.clone());
+        let (worker, tensor) = (self.worker.clone(), self.tensor.clone());
         let copy = worker.run("array copy", CancelToken::new(), move |task| run_copy(task, &tensor));
-        Ok(DeviceValues(OnDevice { tensor: block_on(copy)?, worker }))
+        Ok(DeviceValues { tensor: block_on(copy)?, worker })
     }
 }
 
 impl Drop for DeviceValues {
     fn drop(&mut self) {
-        self.0.worker.drop_when_unused(self.0.clone());
+        self.worker.drop_when_unused(self.tensor.clone());
     }
 }
 
 /// Looks through views, as far as they are views of the device's memory too.
-fn view_of(array: &Array) -> Option<OnDevice> {
+fn view_of(array: &Array) -> Option<DeviceValues> {
     // Views of views that nobody computes are few.
     const VIEWS_MAX: usize = 64;
     let mut views = Vec::new();
@@ -126,16 +96,19 @@ fn view_of(array: &Array) -> Option<OnDevice> {
         views.push(below);
         below = input;
     }
-    let (_, mut held) = OnDevice::of(persisted(below)?)?;
+    let (_, held) = OnDevice::of(persisted(below)?)?;
+    let worker = held.worker.clone();
+    let fetched = worker.run("lend", CancelToken::new(), move |task| held.fetch(task));
+    let mut tensor = block_on(fetched).ok()?;
     for view in views.into_iter().rev() {
-        held.tensor = match view.op() {
-            Op::Slice(slices) => held.tensor.slice(slices),
-            Op::Permute(axes) => held.tensor.permute(axes),
-            Op::Broadcast => held.tensor.broadcast(view.shape()),
-            _ => held.tensor.reshaped(view.shape())?,
+        tensor = match view.op() {
+            Op::Slice(slices) => tensor.slice(slices),
+            Op::Permute(axes) => tensor.permute(axes),
+            Op::Broadcast => tensor.broadcast(view.shape()),
+            _ => tensor.reshaped(view.shape())?,
         };
     }
-    Some(held)
+    Some(DeviceValues { worker, tensor })
 }
 
 /// Takes memory of other libraries on one device.
@@ -190,6 +163,8 @@ impl Borrower {
             return Err(Error::user(format!("{} values that are not aligned to their size", values.dtype)));
         }
         let (before, behind) = values.reach().ok_or_else(|| Error::user("strides that leave any memory"))?;
+        let worker = self.0.clone();
+        let (dtype, shape) = (values.dtype, values.shape.clone());
         let borrow = self.0.run("borrow", CancelToken::new(), move |task| {
             let start = values.address.wrapping_sub((before * size) as u64);
             // SAFETY: the caller vouches for the elements, which lie in these bytes.
@@ -197,9 +172,10 @@ impl Borrower {
             let BorrowedValues { dtype, shape, strides, .. } = values;
             let offset = before as isize;
             let tensor = DeviceTensor { dtype, shape, strides, offset, buffer: Arc::new(buffer) };
-            if copy { run_copy(task, &tensor) } else { Ok(tensor) }
+            let tensor = if copy { run_copy(task, &tensor)? } else { tensor };
+            OnDevice::keep(task, &worker, tensor)
         });
-        Ok(OnDevice { tensor: block_on(borrow)?, worker: self.0.clone() }.into_array())
+        Ok(Array::from_source(Arc::new(Persisted::remote(dtype, &shape, Arc::new(block_on(borrow)?)))))
     }
 }
 

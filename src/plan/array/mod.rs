@@ -9,16 +9,22 @@
 //! | [`node`] | the logical node, and its planning |
 //! | [`exec`] | the physical node |
 //! | [`device`] | stages on a device |
-//! | [`device_values`] | what lies on a device, lent to other libraries and borrowed from them |
+//! | [`operand`] | what a stage reads, as the device gets it |
+//! | [`kept`] | what lies on a device |
+//! | [`device_values`] | the same, lent to other libraries and borrowed from them |
+//! | [`cost`] | what a stage costs on either side |
 //! | [`frame_source`] | the columns of a frame as an array |
 //! | [`memory`] | the session's memory pool as the budget of arrays |
 
+mod cost;
 mod device;
 pub mod device_values;
 pub mod exec;
 pub mod frame_source;
+mod kept;
 mod memory;
 pub mod node;
+mod operand;
 
 use std::any::Any;
 use std::collections::HashSet;

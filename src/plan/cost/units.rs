@@ -50,7 +50,7 @@ impl HostUnits {
 }
 
 /// How many times as fast as one core several are.
-fn speed_up(costs: &HostCosts, cores: usize) -> f64 {
+pub fn speed_up(costs: &HostCosts, cores: usize) -> f64 {
     (cores as f64 * costs.core_share).max(1.0)
 }
 

@@ -6,7 +6,7 @@ use swath_array::tensor::{Axis, coalesce};
 
 use super::reduce::reduction;
 use super::{
-    GATHER, MATMUL, PRELUDE, REDUCE, SCAN, SORT, TENSOR, TRANSPOSE, TensorKernel, headers, type_name,
+    GATHER, MATMUL, PLACE, PRELUDE, REDUCE, SCAN, SORT, TENSOR, TRANSPOSE, TensorKernel, headers, type_name,
 };
 use crate::error::{Error, Result};
 
@@ -68,6 +68,9 @@ pub fn transpose_kernel(size: usize) -> TensorKernel {
     }
 }
 
+/// Axes that a gather takes indices for; `GATHER_AXES` in the source.
+pub const GATHER_AXES: usize = 6;
+
 /// Elements by their numbers; an entry point for each size of an element.
 pub fn gather_kernel() -> TensorKernel {
     TensorKernel {
@@ -81,6 +84,16 @@ pub fn gather_kernel() -> TensorKernel {
         ],
         headers: vec![PRELUDE, TENSOR, GATHER],
         body: String::from("// tensor_gather\n"),
+    }
+}
+
+/// Strided copies to strided places; an entry point for each size of an element.
+pub fn place_kernel() -> TensorKernel {
+    TensorKernel {
+        name: "tensor_place",
+        entries: &["tensor_place_1", "tensor_place_2", "tensor_place_4", "tensor_place_8", "tensor_place_16"],
+        headers: vec![PRELUDE, TENSOR, PLACE],
+        body: String::from("// tensor_place\n"),
     }
 }
 

@@ -8,9 +8,9 @@ use crate::build::manipulate::{broadcast_to, concat, moveaxis, ravel, slice_axis
 use crate::build::sort::rows_region;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result, show_shape};
-use crate::graph::{Array, BlockOperator, Region};
+use crate::graph::{Array, BlockOperator, DeviceForm, Region};
 use crate::kernel::scan::{ScanOp, scan_rows};
-use crate::program::BinaryOp;
+use crate::program::{BinaryOp, ReduceOp};
 use crate::tensor::{Slice, Tensor};
 
 /// Sums of the elements up to each along an axis; a vector needs none. Small integers and booleans add in 64 bits,
@@ -130,6 +130,16 @@ impl BlockOperator for Scan {
 
     fn scratch_factor(&self) -> usize {
         1
+    }
+
+    fn device_form(&self, _: &Region) -> Option<DeviceForm> {
+        let op = match self.op {
+            ScanOp::Sum => ReduceOp::Sum,
+            ScanOp::Product => ReduceOp::Product,
+            ScanOp::Max => ReduceOp::Max,
+            ScanOp::Min => ReduceOp::Min,
+        };
+        Some(DeviceForm::Scan { op, initial: self.initial })
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use crate::error::Result;
-use crate::graph::{Array, Op};
+use crate::error::{Error, Result};
+use crate::graph::{Array, Op, Region};
 use crate::run::Runner;
 use crate::run::evaluate::Values;
 use crate::run::stages::Stage;
-use crate::run::store::Stored;
+use crate::run::store::{RemoteValues, Stored};
+use crate::tensor::Tensor;
 
 /// Something that can run stages in place of the CPU: a device.
 pub trait Accelerator: fmt::Debug + Send + Sync {
@@ -17,6 +18,35 @@ pub trait Accelerator: fmt::Debug + Send + Sync {
     /// # Errors
     /// Those of the stage's operators, and faults that the policy does not let the CPU make good.
     fn run(&self, stage: &Stage, values: &Values, runner: &Runner) -> Result<Outcome>;
+    /// What would become of a stage, without running anything; `values` has [`Expected`] outputs of earlier stages.
+    fn expect(&self, stage: &Stage, values: &Values, runner: &Runner) -> Expectation;
+}
+
+/// Where a stage would run, and why.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expectation {
+    /// `host`, or a device.
+    pub place: String,
+    /// The seconds that it is expected to take on the CPU and on the device, where that can be said.
+    pub host_s: Option<f64>,
+    pub device_s: Option<f64>,
+    /// Why it would run on the CPU.
+    pub reason: Option<String>,
+    /// Whether what it makes would stay on the device.
+    pub stays: bool,
+}
+
+/// In the place of what a stage would leave, while nothing runs.
+#[derive(Debug)]
+pub struct Expected {
+    /// Whether it would lie with the accelerator, rather than on the host.
+    pub on_device: bool,
+}
+
+impl RemoteValues for Expected {
+    fn read(&self, _: &Region) -> Result<Tensor> {
+        Err(Error::bug("what has not run has no values"))
+    }
 }
 
 /// What an accelerator made of a stage.
@@ -45,8 +75,18 @@ pub struct StageReport {
     pub bytes_down: u64,
     pub kernels_launched: u64,
     pub kernels_compiled: u64,
+    /// What moved between the accelerator's memory and the tiers below it, for want of room.
+    pub tiers: Vec<TierMoves>,
     /// Why it ran where it ran.
     pub note: Option<String>,
+}
+
+/// What moved to and from one tier below an accelerator's memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TierMoves {
+    pub tier: String,
+    pub spilled_bytes: u64,
+    pub fetched_bytes: u64,
 }
 
 impl StageReport {

@@ -41,6 +41,11 @@ impl Grid {
         self.len() == 0
     }
 
+    /// What is cut.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
     /// Blocks along each axis.
     pub fn counts(&self) -> &[usize] {
         &self.counts

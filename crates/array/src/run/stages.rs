@@ -47,13 +47,16 @@ fn is_breaker(array: &Array) -> bool {
 }
 
 /// Cuts the graph of `results` into stages; work that is shared is kept where it has at most `kept_bytes_max` bytes.
-/// For an accelerator, elementwise work that something else reads than a program is a stage too.
+/// For an accelerator, elementwise work that something else reads than a program is a stage too, and so are, where they
+/// fit, block operators that the CPU computes where they are asked for.
 pub fn plan(results: &[Array], kept_bytes_max: u128, is_accelerated: bool) -> Plan {
     let nodes = inputs_first(results);
     let mut shared = shared_work(&nodes, kept_bytes_max);
     shared.extend(reread(&nodes));
     if is_accelerated {
         shared.extend(read_otherwise(&nodes));
+        let whole = |node: &&Array| is_inline(node) && node.bytes() <= kept_bytes_max;
+        shared.extend(nodes.iter().filter(whole).map(Array::id));
     }
     let is_result: HashSet<u64> = results.iter().map(Array::id).collect();
     let is_stage = |node: &Array| {

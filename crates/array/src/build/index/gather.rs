@@ -7,7 +7,7 @@ use crate::build::manipulate::{broadcast_shapes, broadcast_to, moveaxis, ravel};
 use crate::dispatch_size;
 use crate::dtype::DType;
 use crate::error::{Error, Result, show_shape};
-use crate::graph::{Array, BlockOperator, Op, Region};
+use crate::graph::{Array, BlockOperator, DeviceForm, Op, Region};
 use crate::tensor::{Axis, Tensor, TensorMut, coalesce, for_each_offset};
 use std::sync::Arc;
 
@@ -262,6 +262,10 @@ impl BlockOperator for Take {
         });
         Ok(vec![result.freeze()])
     }
+
+    fn device_form(&self, _: &Region) -> Option<DeviceForm> {
+        Some(DeviceForm::Take { outer: self.outer, names: self.axis_names.clone() })
+    }
 }
 
 /// Copies, for each index of the outer axes, the inner axes at each of the offsets, one behind the other.
@@ -383,5 +387,9 @@ impl BlockOperator for TakeRows {
             Some(number) => Err(out_of_bounds(number, last, len)),
             None => Ok(vec![result.freeze()]),
         }
+    }
+
+    fn device_form(&self, _: &Region) -> Option<DeviceForm> {
+        Some(DeviceForm::TakeRows)
     }
 }

@@ -8,7 +8,7 @@ use crate::build::index::resolve::out_of_bounds;
 use crate::build::manipulate::{broadcast_to, moveaxis, permute_dims, ravel, reshape_to};
 use crate::dtype::DType;
 use crate::error::{Result, show_shape};
-use crate::graph::{Array, BlockOperator, Region};
+use crate::graph::{Array, BlockOperator, DeviceForm, Region};
 use crate::tensor::{Slice, Tensor, TensorMut, copy};
 
 /// Puts values at the numbers of a vector's elements; an array of more axes counts as its vector. The last of several
@@ -262,6 +262,18 @@ impl Paste {
         let (start, shape) = self.slices.iter().zip(block.start.iter().zip(&block.shape)).map(axis).unzip();
         Region { start, shape }
     }
+
+    /// The slices of a block that the numbers `within` it name.
+    fn slices_of(&self, block: &Region, within: &Region) -> Vec<Slice> {
+        let of = |axis: usize| {
+            let slice = &self.slices[axis];
+            let first = slice.start as isize + slice.step * within.start[axis] as isize;
+            let count = within.shape[axis];
+            let step = if count == 1 { 1 } else { slice.step };
+            Slice { start: (first - block.start[axis] as isize) as usize, count, step }
+        };
+        (0..block.ndim()).map(of).collect()
+    }
 }
 
 impl BlockOperator for Paste {
@@ -289,16 +301,18 @@ impl BlockOperator for Paste {
         let mut result = TensorMut::uninit(self.dtype, &block.shape)?;
         let target = result.target();
         copy(&inputs[0], &mut target.clone());
-        let of = |axis: usize| {
-            let slice = &self.slices[axis];
-            let first = slice.start as isize + slice.step * within.start[axis] as isize;
-            let count = within.shape[axis];
-            let step = if count == 1 { 1 } else { slice.step };
-            Slice { start: (first - block.start[axis] as isize) as usize, count, step }
-        };
-        let slices: Vec<Slice> = (0..block.ndim()).map(of).collect();
+        let slices = self.slices_of(block, &within);
         copy(&inputs[1], &mut target.slice(&slices));
         Ok(vec![result.freeze()])
+    }
+
+    fn device_form(&self, block: &Region) -> Option<DeviceForm> {
+        let within = self.within(block);
+        let slices = match within.is_empty() {
+            true => within.shape.iter().map(|&count| Slice::range(0, count)).collect(),
+            false => self.slices_of(block, &within),
+        };
+        Some(DeviceForm::Paste { slices })
     }
 }
 

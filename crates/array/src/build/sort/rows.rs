@@ -7,7 +7,7 @@ use crate::build::index::take_along_axis;
 use crate::build::manipulate::{moveaxis, slice_axis};
 use crate::dtype::DType;
 use crate::error::{Error, Result, show_shape};
-use crate::graph::{Array, BlockOperator, Region};
+use crate::graph::{Array, BlockOperator, DeviceForm, Region};
 use crate::kernel::sort;
 use crate::tensor::{Slice, Tensor};
 
@@ -139,6 +139,11 @@ impl BlockOperator for SortRows {
             Give::Values => 1,
             Give::Numbers => 4,
         }
+    }
+
+    fn device_form(&self, _: &Region) -> Option<DeviceForm> {
+        let numbers = matches!(self.give, Give::Numbers);
+        Some(DeviceForm::Sort { descending: self.descending, numbers })
     }
 }
 

@@ -1,0 +1,118 @@
+//! What a stage of arrays costs on the CPU and on a device, by the constants that tables are placed by.
+
+use swath_array::graph::{DeviceForm, Op, Region};
+use swath_array::run::fuse::weight;
+use swath_array::run::region::input_regions;
+use swath_array::run::stages::Stage;
+
+use crate::plan::cost::{CostModel, Seconds, speed_up};
+
+/// Numbers that a core, or a device, multiplies and adds while it handles one row of an expression.
+const FLOPS_PER_NODE: f64 = 16.0;
+
+/// Bytes that a device reads for one element that it finds by a number: a sector.
+const SECTOR_BYTES: f64 = 32.0;
+
+/// A stage in units of work.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Work {
+    /// Bytes that the host has and the stage reads.
+    pub up_bytes: f64,
+    /// Bytes that it reads and that lie on the device.
+    pub there_bytes: f64,
+    /// Bytes that its result takes where it comes down.
+    pub down_bytes: f64,
+    /// Bytes that are read and written in turn, on either side.
+    pub bytes: f64,
+    /// Elements through one instruction of a program.
+    pub nodes: f64,
+    /// Elements that are sorted, and the bytes of them that a radix sort looks at.
+    pub sorted: f64,
+    pub sorted_bytes: f64,
+    /// Elements that are found by number.
+    pub gathered: f64,
+    pub kernels: f64,
+}
+
+impl Work {
+    /// Adds what the operator that ends a stage does, beside what it takes to have its operands.
+    pub fn add_operator(&mut self, stage: &Stage, form: Option<&DeviceForm>) {
+        let (array, elements) = (&stage.array, stage.region.len() as f64);
+        self.bytes += elements * array.dtype().size() as f64;
+        self.kernels += 1.0;
+        let read = input_regions(array, &stage.region).first().map_or(0, Region::len) as f64;
+        match (array.op(), form) {
+            (Op::Reduce(..), _) => {
+                let weight = weight(array.inputs()[0].op()).max(1);
+                self.nodes += read * f64::from(weight);
+            }
+            (Op::MatMul, _) => {
+                let depth = array.inputs()[0].shape().last().copied().unwrap_or(1);
+                self.nodes += 2.0 * elements * depth as f64 / FLOPS_PER_NODE;
+            }
+            (_, Some(DeviceForm::Sort { .. })) => {
+                let size = array.inputs()[0].dtype().size() as f64;
+                self.sorted += read;
+                self.sorted_bytes += read * size;
+                self.kernels += 3.0 * size;
+            }
+            // Rows of several tiles are read twice.
+            (_, Some(DeviceForm::Scan { .. })) => {
+                self.nodes += read;
+                self.bytes += read * array.dtype().size() as f64;
+                self.kernels += 2.0;
+            }
+            (_, Some(DeviceForm::Take { .. } | DeviceForm::TakeRows)) => self.gathered += elements,
+            _ => {}
+        }
+    }
+
+    /// The seconds on so many cores, and on the device.
+    pub fn seconds(&self, model: &CostModel, cores: usize) -> (f64, f64) {
+        let CostModel { host, device, .. } = model;
+        // A radix sort reads and writes each element once for each of its bytes.
+        let sorted = 2.0 * self.sorted_bytes * (self.sorted_bytes / self.sorted.max(1.0));
+        let here = (self.bytes / host.copy_bytes_per_s).max(self.nodes / host.nodes_per_s)
+            + sorted / host.copy_bytes_per_s
+            + self.gathered / host.nodes_per_s;
+        // What lies on the device has to come down first, and memory is no faster for more cores.
+        let here = here / speed_up(host, cores) + self.there_bytes / device.download_bytes_per_s;
+        let there = (self.up_bytes / device.upload_bytes_per_s)
+            .max((self.bytes + self.gathered * SECTOR_BYTES) / device.bytes_per_s)
+            .max(self.nodes / device.nodes_per_s)
+            + self.sorted / device.sort_keys_per_s
+            + self.down_bytes / device.download_bytes_per_s
+            + device.task_s
+            + self.kernels * device.launch_s;
+        (here, there)
+    }
+}
+
+/// Why the CPU runs what the device would have taken longer for.
+pub fn sooner_on_host(host_s: f64, device_s: f64) -> String {
+    format!("the CPU is expected to take {}, the device {}", Seconds(host_s), Seconds(device_s))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_work_stays_and_large_work_goes() {
+        let model = CostModel::default();
+        let small = Work { up_bytes: 8e3, bytes: 16e3, nodes: 3e3, kernels: 1.0, ..Work::default() };
+        let (host, device) = small.seconds(&model, 8);
+        assert!(host < device);
+        // What lies there already is sorted there, even if the CPU has many cores.
+        let there = Work {
+            there_bytes: 8e8,
+            bytes: 16e8,
+            sorted: 1e8,
+            sorted_bytes: 8e8,
+            kernels: 25.0,
+            ..Work::default()
+        };
+        let (host, device) = there.seconds(&model, 64);
+        assert!(host > device);
+    }
+}
