@@ -4,6 +4,7 @@
 //! are one plan, and so are queries over an array's rows.
 
 pub mod device;
+mod explain;
 pub mod storage;
 
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use crate::observe::receipt::{OperatorReceipt, Receipt, TierReceipt, Totals, sum
 use crate::plan::SwathOptions;
 use crate::plan::array::{ArrayNode, DeviceStages, FrameSource, load_sources, pool_memory, sources_of};
 use crate::session::Session;
+
+pub use explain::{explain, stage_line};
 
 /// Values with the receipt of what made them.
 #[derive(Debug)]
@@ -88,12 +91,24 @@ pub fn runner(session: &Session, watch: &Watch) -> Runner {
     if options.placement == Placement::Host || session.engine().worker().is_none() {
         return runner;
     }
-    runner.with_accelerator(Arc::new(DeviceStages {
+    runner.with_accelerator(Arc::new(device_stages(session, &options)))
+}
+
+/// How the stages of a session's arrays are placed, whether there is a device or not.
+fn stages_of(session: &Session) -> DeviceStages {
+    let state = session.context().state_ref();
+    let state = state.read();
+    let options = state.config_options().extensions.get::<SwathOptions>().cloned().unwrap_or_default();
+    device_stages(session, &options)
+}
+
+fn device_stages(session: &Session, options: &SwathOptions) -> DeviceStages {
+    DeviceStages {
         engine: Arc::clone(session.engine()),
         placement: options.placement,
         fallback: options.fallback,
         chunk_bytes: options.chunk_bytes_target,
-    }))
+    }
 }
 
 /// The columns of a frame as an array, `[rows]` of one column and `[rows, columns]` of several; of one, too, where

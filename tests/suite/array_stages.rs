@@ -1,6 +1,6 @@
 //! Sorts, scans, takes, joins and replacements of arrays as stages on the device, against the CPU.
 
-use swath::array::{Computed, Watch, compute, persist};
+use swath::array::{Computed, Watch, compute, explain, persist, to_frame};
 use swath::config::{Config, Fallback, Placement};
 use swath::memory::Tier;
 use swath::session::Session;
@@ -388,4 +388,40 @@ fn operators_without_a_kernel_say_so() {
     let computed = compute(&session, &[places], &Watch::default()).expect("the CPU takes it");
     let note = computed.receipt.operators[1].note.clone().unwrap_or_default();
     assert!(note.contains("no kernel for searchsorted"), "{}", computed.receipt);
+}
+
+#[test]
+fn explain_gives_both_places_costs() {
+    let x = array(numbers(DType::F64, &[300, 400], 1));
+    let sorted = sort::sort(&x, 1, false, true).expect("made");
+    let total = reduce::sum(&sorted, None, None, false).expect("made");
+    let text = |config: Config, array: &Array| explain(&session(config), std::slice::from_ref(array));
+    let device = Config { placement: Placement::Device, ..Config::default() };
+    let placed = text(device.clone(), &total);
+    assert!(placed.contains("  1  sort: float64(300, 400)"), "{placed}");
+    assert!(placed.contains("on gpu:0 (device ") && placed.contains(", host "), "{placed}");
+    assert!(placed.contains("stays on the device") && placed.contains("comes down"), "{placed}");
+    let places = sort::searchsorted(&reshape(&x, &[-1]).expect("made"), &x, false, None).expect("made");
+    let refused = text(device, &places);
+    assert!(refused.contains("on host (no kernel for searchsorted)"), "{refused}");
+    // So little is done sooner than sent.
+    let little = sort::sort(&array(numbers(DType::F64, &[20], 1)), 0, false, true).expect("made");
+    let kept = text(Config::default(), &little);
+    assert!(kept.contains("on host (device ") && kept.contains("the CPU is expected to take"), "{kept}");
+    let host = text(Config { placement: Placement::Host, ..Config::default() }, &total);
+    assert!(host.contains("on host (device ") && host.contains("swath.placement = host"), "{host}");
+}
+
+#[tokio::test]
+async fn explain_of_a_query_names_the_stages_of_its_arrays() {
+    let session = on_device(64 << 20);
+    let sorted = sort::sort(&array(numbers(DType::F64, &[50, 2], 1)), 0, false, true).expect("made");
+    let frame = to_frame(&session, &sorted, &["a".to_string(), "b".to_string()]).expect("two names");
+    session.context().register_table("sorted", frame.into_view()).expect("it is registered");
+    let result = session.sql("SELECT a + b AS c FROM sorted").await.expect("it is planned");
+    let plan = result.explain().await.expect("it is explained");
+    assert!(
+        plan.contains("ArrayExec: float64(50, 2), ") && plan.contains("sort on gpu:0 (device "),
+        "{plan}"
+    );
 }

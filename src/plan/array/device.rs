@@ -135,6 +135,8 @@ impl DeviceStages {
         };
         let (host_s, device_s) = work.seconds(&self.engine.costs().model, runner.threads());
         let verdict = match self.placement {
+            _ if self.engine.worker().is_none() => Verdict::Stays("there is no device".to_string()),
+            Placement::Host => Verdict::Stays("swath.placement = host".to_string()),
             Placement::Auto if host_s <= device_s => Verdict::Stays(sooner_on_host(host_s, device_s)),
             _ => Verdict::Runs,
         };

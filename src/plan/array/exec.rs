@@ -19,6 +19,7 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use swath_array::graph::{Region, automatic_chunks};
+use swath_array::run::accelerate::name;
 use swath_array::run::{Prepared, Runner};
 use swath_array::tensor::Slice;
 use swath_array::{Array, DType, Tensor};
@@ -26,6 +27,7 @@ use tokio::sync::OnceCell;
 
 use super::frame_source::FrameSource;
 use crate::error::Error;
+use crate::plan::cost::Seconds;
 use crate::plan::to_plan_error;
 
 /// Rows of a batch that is made at once.
@@ -100,9 +102,22 @@ impl fmt::Debug for ArrayExec {
 
 impl DisplayAs for ArrayExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stages = self.runner.plan(std::slice::from_ref(&self.array)).stages.len();
+        let arrays = std::slice::from_ref(&self.array);
         let shape = swath_array::error::show_shape(self.array.shape());
-        write!(f, "ArrayExec: {}{shape}, {stages} stages", self.array.dtype())
+        write!(f, "ArrayExec: {}{shape}", self.array.dtype())?;
+        let Some(accelerator) = self.runner.accelerator() else {
+            return write!(f, ", {} stages", self.runner.plan(arrays).stages.len());
+        };
+        let stages = self.runner.expectations(arrays, accelerator.as_ref());
+        write!(f, ", {} stages", stages.len())?;
+        for (number, (stage, expected)) in stages.iter().enumerate() {
+            let before = if number == 0 { ": " } else { ", " };
+            write!(f, "{before}{} on {}", name(&stage.array), expected.place)?;
+            if let (Some(device), Some(host)) = (expected.device_s, expected.host_s) {
+                write!(f, " (device {}, host {})", Seconds(device), Seconds(host))?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -23,11 +23,14 @@ use std::sync::{Arc, OnceLock};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
-use crate::graph::{Array, Region};
+use crate::graph::{Array, Op, Region};
 use crate::tensor::Tensor;
-use accelerate::{Accelerator, StageReport};
+use accelerate::{Accelerator, Expectation, Expected, StageReport};
+use evaluate::Values;
 use execute::Execution;
 use memory::{Budget, Memory, Unlimited};
+use stages::Stage;
+use store::Stored;
 
 /// Bytes of the stack of each thread: graphs of views are walked by recursion.
 const STACK_BYTES: usize = 16 << 20;
@@ -162,7 +165,8 @@ impl Runner {
         self
     }
 
-    pub(crate) fn accelerator(&self) -> Option<&Arc<dyn Accelerator>> {
+    /// What may run stages in place of the CPU.
+    pub fn accelerator(&self) -> Option<&Arc<dyn Accelerator>> {
         self.accelerator.as_ref()
     }
 
@@ -212,6 +216,26 @@ impl Runner {
     /// The stages in which some arrays would be computed.
     pub fn plan(&self, arrays: &[Array]) -> stages::Plan {
         stages::plan(arrays, self.kept_bytes_max(), self.accelerator.is_some())
+    }
+
+    /// The stages in which some arrays would be computed, and where each would run by the costs of `accelerator`. Nothing
+    /// is read or computed.
+    pub fn expectations(&self, arrays: &[Array], accelerator: &dyn Accelerator) -> Vec<(Stage, Expectation)> {
+        let values = Values::default();
+        let each = |stage: Stage| {
+            let expectation = accelerator.expect(&stage, &values, self);
+            let outputs = match stage.array.op() {
+                Op::Block(operator) => operator.outputs().len(),
+                _ => 1,
+            };
+            let left = |_| Stored::Remote {
+                origin: stage.region.start.clone(),
+                values: Arc::new(Expected { on_device: expectation.stays }),
+            };
+            values.insert(stage.array.id(), (0..outputs).map(left).collect());
+            (stage, expectation)
+        };
+        self.plan(arrays).stages.into_iter().map(each).collect()
     }
 
     /// Runs what has to be whole before regions of an array can be computed.

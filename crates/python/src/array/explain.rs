@@ -3,37 +3,29 @@
 use std::time::Duration;
 
 use pyo3::prelude::*;
+use swath::array::stage_line;
 use swath_array::Array;
 use swath_array::error::show_shape;
 use swath_array::run::Runner;
-use swath_array::run::accelerate::{StageReport, name};
+use swath_array::run::accelerate::StageReport;
 
-use super::run::place;
+use super::run::{place, session};
 use super::show::bytes;
 
-/// The stages of an array: a line for each, in the order in which they would run.
+/// The stages of an array, in the order in which they would run: a line for each, and, once a session has started, one for
+/// where it would run, with the expected costs of both places.
 pub fn explain(array: &Array) -> PyResult<String> {
-    let plan = Runner::new().plan(std::slice::from_ref(array));
+    let arrays = std::slice::from_ref(array);
     let mut lines = vec![format!("{}, on {}", title(array), place())];
-    for (number, stage) in plan.stages.iter().enumerate() {
-        let made = &stage.array;
-        let mut line = format!(
-            "{:>3}  {}: {}{} in chunks of {}",
-            number + 1,
-            name(made),
-            made.dtype(),
-            show_shape(&stage.region.shape),
-            show_shape(made.chunks())
-        );
-        if let Some(reader) = stage.last_reader {
-            line.push_str(&format!(", kept until stage {}", reader + 1));
+    match session() {
+        Some(session) => lines.push(swath::array::explain(&session, arrays)),
+        None => {
+            let stages = Runner::new().plan(arrays).stages;
+            lines.extend(stages.iter().enumerate().map(|(number, stage)| stage_line(number, stage)));
         }
-        if stage.is_result {
-            line.push_str(", the result");
-        }
-        lines.push(line);
     }
-    if plan.stages.is_empty() {
+    lines.retain(|line| !line.is_empty());
+    if lines.len() == 1 {
         lines.push("     nothing to compute: the values are known".to_string());
     }
     Ok(lines.join("\n"))
@@ -65,6 +57,10 @@ pub fn receipt(array: &Array, reports: &[StageReport], elapsed: Duration) -> Str
         );
         if let Some(note) = &report.note {
             line.push_str(&format!(" ({note})"));
+        }
+        for moved in &report.tiers {
+            let (spilled, fetched) = (bytes(moved.spilled_bytes.into()), bytes(moved.fetched_bytes.into()));
+            line.push_str(&format!("\n     {}: {spilled} spilled, {fetched} fetched", moved.tier));
         }
         lines.push(line);
     }

@@ -61,10 +61,14 @@ pub fn want_session() {
     WANTED.store(true, Ordering::Relaxed);
 }
 
+/// The default session, if it has started.
+pub fn session() -> Option<Arc<Session>> {
+    SESSION.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// Where arrays would be computed, as far as that is known before a session has started.
 pub fn place() -> String {
-    let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Some(session) = session.filter(|session| session.engine().worker().is_some()) else {
+    let Some(session) = session().filter(|session| session.engine().worker().is_some()) else {
         return "the host".to_string();
     };
     let device = session.engine().place();
