@@ -247,7 +247,10 @@ impl Runner {
         runner.may_spill_results = true;
         let plan = runner.plan(std::slice::from_ref(array));
         let execution = Execution::new(&runner, plan);
-        execution.prepare()?;
+        match runner.is_kept_whole(array) {
+            true => execution.run()?,
+            false => execution.prepare()?,
+        }
         Ok(Prepared { array: array.clone(), execution })
     }
 
@@ -281,7 +284,17 @@ impl Runner {
     pub fn write(&self, array: &Array, sink: &dyn Sink) -> Result<()> {
         let mut runner = self.clone();
         runner.may_spill_results = true;
-        Execution::new(&runner, runner.plan(std::slice::from_ref(array))).run_into(array, sink)
+        let execution = Execution::new(&runner, runner.plan(std::slice::from_ref(array)));
+        if runner.is_kept_whole(array) {
+            execution.run()?;
+        }
+        execution.run_into(array, sink)
+    }
+
+    /// Whether an array that is read block by block is made whole before, because an accelerator may make it: its blocks
+    /// are the CPU's to compute.
+    fn is_kept_whole(&self, array: &Array) -> bool {
+        self.accelerator.is_some() && array.bytes() <= self.kept_bytes_max()
     }
 
     /// Bytes up to which work that stages share is kept rather than repeated: a quarter of the memory.
