@@ -9,7 +9,7 @@ use swath_array::error::show_shape;
 use swath_array::run::Runner;
 use swath_array::run::accelerate::StageReport;
 
-use super::run::{place, session};
+use super::run::{place, started_session};
 use super::show::bytes;
 
 /// The stages of an array, in the order in which they would run: a line for each, and, once a session has started, one for
@@ -17,7 +17,7 @@ use super::show::bytes;
 pub fn explain(array: &Array) -> PyResult<String> {
     let arrays = std::slice::from_ref(array);
     let mut lines = vec![format!("{}, on {}", title(array), place())];
-    match session() {
+    match started_session() {
         Some(session) => lines.push(swath::array::explain(&session, arrays)),
         None => {
             let stages = Runner::new().plan(arrays).stages;

@@ -62,13 +62,13 @@ pub fn want_session() {
 }
 
 /// The default session, if it has started.
-pub fn session() -> Option<Arc<Session>> {
+pub fn started_session() -> Option<Arc<Session>> {
     SESSION.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Where arrays would be computed, as far as that is known before a session has started.
 pub fn place() -> String {
-    let Some(session) = session().filter(|session| session.engine().worker().is_some()) else {
+    let Some(session) = started_session().filter(|session| session.engine().worker().is_some()) else {
         return "the host".to_string();
     };
     let device = session.engine().place();
@@ -81,8 +81,7 @@ pub fn place() -> String {
 
 /// The default session, which is started if it `is_needed`.
 pub fn session(py: Python<'_>, is_needed: bool) -> PyResult<Option<Arc<Session>>> {
-    let started = || SESSION.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let session = started();
+    let session = started_session();
     if session.is_some() || !is_needed {
         return Ok(session);
     }
@@ -91,7 +90,7 @@ pub fn session(py: Python<'_>, is_needed: bool) -> PyResult<Option<Arc<Session>>
     if let Some(factory) = factory {
         factory.call0(py)?;
     }
-    Ok(started())
+    Ok(started_session())
 }
 
 /// The runner of the default session. Small work does not start one: it needs neither devices nor a limit.
