@@ -381,7 +381,8 @@ fn import_device(
     kwargs.set_item("stream", stream)?;
     let before_version_1 = kwargs.copy()?;
     kwargs.set_item("max_version", (1, 0))?;
-    if copy.is_some() {
+    // A copy is made here: CuPy makes none on the device (cupy/cupy#9842).
+    if copy == Some(false) {
         kwargs.set_item("copy", copy)?;
     }
     let method = object.getattr("__dlpack__")?;

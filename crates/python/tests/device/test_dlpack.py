@@ -236,12 +236,13 @@ def test_what_others_still_write_is_waited_for():
     source.free()
 
 
-def test_copies_of_others():
+@pytest.mark.parametrize("kind", [Producer, OldProducer])
+def test_copies_of_others(kind):
     memory = cuda.Memory(VALUES.tobytes())
-    producer = OldProducer(memory.address.value, (3, 4))
+    producer = kind(memory.address.value, (3, 4))
     x = xp.from_dlpack(producer, copy=True)
     settle()
-    assert producer.returned == 1
+    assert producer.returned == 1 and "copy" not in producer.calls[-1], "CuPy copies to the host alone"
     memory.free()
     assert x.__dlpack_device__() == (CUDA, 0)
     np.testing.assert_array_equal(np.asarray(x), VALUES)
