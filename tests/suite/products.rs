@@ -5,24 +5,77 @@ use swath::array::{Watch, compute};
 use swath::config::{Config, Placement};
 use swath::operators::tensor::{DeviceTensor, MultipliedBy, Multiplier, run_product};
 use swath::session::Session;
+use swath::worker::Task;
 use swath_array::build::linalg;
 use swath_array::tensor::{Slice, TensorMut};
 use swath_array::{Array, DType, Tensor};
 
 use crate::simulator::{kernel_folder, mode, use_device};
 use crate::task::on_device;
-use crate::tensor::{assert_same, matmul_bound, multiplied_on_host, numbers};
+use crate::tensor::{self, assert_same, matmul_bound, multiplied_on_host};
 
 const FLOATS: [DType; 6] = [DType::F16, DType::BF16, DType::F32, DType::F64, DType::C64, DType::C128];
 
+/// A view of values that lie row by row: on a device, what is uploaded lies so, and views are made there.
+#[derive(Clone)]
+struct View {
+    values: Tensor,
+    steps: Vec<Step>,
+}
+
+#[derive(Clone)]
+enum Step {
+    Slice(Vec<Slice>),
+    Permute(Vec<usize>),
+    Broadcast(Vec<usize>),
+}
+
+impl View {
+    fn slice(mut self, slices: &[Slice]) -> View {
+        self.steps.push(Step::Slice(slices.to_vec()));
+        self
+    }
+
+    fn permute(mut self, axes: &[usize]) -> View {
+        self.steps.push(Step::Permute(axes.to_vec()));
+        self
+    }
+
+    fn broadcast(mut self, shape: &[usize]) -> View {
+        self.steps.push(Step::Broadcast(shape.to_vec()));
+        self
+    }
+
+    fn host(&self) -> Tensor {
+        self.steps.iter().fold(self.values.clone(), |view, step| match step {
+            Step::Slice(slices) => view.slice(slices),
+            Step::Permute(axes) => view.permute(axes),
+            Step::Broadcast(shape) => view.broadcast(shape),
+        })
+    }
+
+    fn device(&self, task: &mut Task<'_>) -> swath::Result<DeviceTensor> {
+        let values = DeviceTensor::upload(task, &self.values)?;
+        Ok(self.steps.iter().fold(values, |view, step| match step {
+            Step::Slice(slices) => view.slice(slices),
+            Step::Permute(axes) => view.permute(axes),
+            Step::Broadcast(shape) => view.broadcast(shape),
+        }))
+    }
+}
+
+fn numbers(dtype: DType, shape: &[usize], seed: u64) -> View {
+    View { values: tensor::numbers(dtype, shape, seed), steps: vec![] }
+}
+
 /// Multiplies each pair by both, and compares with the CPU. Answers what was said of the library's part.
-fn compare(pairs: Vec<(Tensor, Tensor)>) -> Vec<MultipliedBy> {
+fn compare(pairs: Vec<(View, View)>) -> Vec<MultipliedBy> {
     let work = pairs.clone();
     let results = on_device(move |task| {
         let is_simulated = task.info().is_simulated();
         let mut results = Vec::new();
         for (a, b) in &work {
-            let (a, b) = (DeviceTensor::upload(task, a)?, DeviceTensor::upload(task, b)?);
+            let (a, b) = (a.device(task)?, b.device(task)?);
             let before = task.stats().kernels_launched;
             let by_library = run_product(task, &a, &b, Multiplier::Library)?;
             assert!(by_library.tensor.is_empty() || task.stats().kernels_launched > before);
@@ -39,10 +92,11 @@ fn compare(pairs: Vec<(Tensor, Tensor)>) -> Vec<MultipliedBy> {
     })
     .expect("the device multiplies");
     for ((a, b), (by_library, by_kernel, by)) in pairs.iter().zip(&results) {
-        let expected = on_host(a, b);
+        let (a, b) = (a.host(), b.host());
+        let expected = on_host(&a, &b);
         let what = |i: usize| format!("{} {:?} · {:?}, {by} at {i}", a.dtype(), a.shape(), b.shape());
-        assert_same(&expected, by_library, |_| matmul_bound(a), what);
-        assert_same(&expected, by_kernel, |_| matmul_bound(a), what);
+        assert_same(&expected, by_library, |_| matmul_bound(&a), what);
+        assert_same(&expected, by_kernel, |_| matmul_bound(&a), what);
     }
     results.into_iter().map(|(_, _, by)| by).collect()
 }
@@ -81,7 +135,7 @@ fn all_by_library(by: &[MultipliedBy]) {
 }
 
 /// Rows, columns, turned, backwards, every second, one repeated.
-fn layouts(dtype: DType, n: usize, m: usize, seed: u64) -> Vec<Tensor> {
+fn layouts(dtype: DType, n: usize, m: usize, seed: u64) -> Vec<View> {
     let back = |len: usize| Slice { start: len - 1, count: len, step: -1 };
     let even = |len: usize| Slice { start: 0, count: len, step: 2 };
     let all = |len: usize| Slice::range(0, len);
@@ -115,13 +169,12 @@ fn every_type_is_multiplied_by_the_library() {
 #[test]
 fn every_layout_is_multiplied_by_the_library() {
     let mut pairs = Vec::new();
-    for dtype in [DType::F32, DType::C128] {
-        for a in layouts(dtype, 6, 7, 1) {
-            for b in layouts(dtype, 7, 5, 2) {
-                pairs.push((a.clone(), b.clone()));
-            }
+    for a in layouts(DType::F32, 6, 7, 1) {
+        for b in layouts(DType::F32, 7, 5, 2).into_iter().step_by(3) {
+            pairs.push((a.clone(), b));
         }
     }
+    pairs.extend(layouts(DType::C128, 6, 7, 1).into_iter().zip(layouts(DType::C128, 7, 5, 2)));
     all_by_library(&compare(pairs));
 }
 
@@ -160,8 +213,8 @@ fn what_the_library_does_not_multiply_the_kernel_does() {
     ];
     let strange = numbers(DType::F32, &[30, 10, 1, 1], 1).permute(&[1, 0, 2, 3]);
     pairs.push((strange, numbers(DType::F32, &[10, 30, 1, 1], 2)));
-    let infinite = Tensor::from_vec(vec![f32::INFINITY, 1.0, 2.0, f32::NAN], &[2, 2]).expect("four numbers");
-    pairs.push((infinite, numbers(DType::F32, &[2, 3], 9)));
+    let values = Tensor::from_vec(vec![f32::INFINITY, 1.0, 2.0, f32::NAN], &[2, 2]).expect("four numbers");
+    pairs.push((View { values, steps: vec![] }, numbers(DType::F32, &[2, 3], 9)));
     let by = compare(pairs);
     assert!(by[..6].iter().all(|by| matches!(by, MultipliedBy::Kernel(_))), "{by:?}");
     assert!(by[6..].iter().all(|by| matches!(by, MultipliedBy::Library(_))), "{by:?}");
@@ -171,7 +224,7 @@ fn what_the_library_does_not_multiply_the_kernel_does() {
 fn small_products_do_not_start_the_library() {
     let (a, b) = (numbers(DType::F32, &[40, 50], 1), numbers(DType::F32, &[50, 60], 2));
     let (small, large) = on_device(move |task| {
-        let (a, b) = (DeviceTensor::upload(task, &a)?, DeviceTensor::upload(task, &b)?);
+        let (a, b) = (a.device(task)?, b.device(task)?);
         let small = run_product(task, &a, &b, Multiplier::Auto)?.by;
         let a = DeviceTensor::alloc(task, DType::F32, &[1 << 12, 1 << 6])?;
         let b = DeviceTensor::alloc(task, DType::F32, &[1 << 6, 1 << 6])?;
@@ -191,7 +244,7 @@ fn the_receipt_says_what_multiplied() {
         Config { placement: Placement::Device, cache_dir: Some(kernel_folder()), ..Config::default() };
     let session = Session::with_config(config).expect("a session opens");
     for (side, said) in [(20, "too little for cuBLAS"), (256, "by cuBLAS")] {
-        let x = Array::from_tensor(numbers(DType::F64, &[side, side], 1));
+        let x = Array::from_tensor(tensor::numbers(DType::F64, &[side, side], 1));
         let square = linalg::matmul(&x, &x).expect("it is made");
         let computed = compute(&session, &[square], &Watch::default()).expect("the device takes it");
         let notes: Vec<_> = computed.receipt.operators.iter().filter_map(|one| one.note.clone()).collect();

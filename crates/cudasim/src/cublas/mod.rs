@@ -40,9 +40,13 @@ pub struct Context {
 
 /// The functions of the driver that are needed.
 struct Driver {
-    launch_host_function: unsafe extern "C" fn(*mut c_void, extern "C" fn(*mut c_void), *mut c_void) -> c_int,
-    address_range: unsafe extern "C" fn(*mut u64, *mut usize, u64) -> c_int,
+    launch_host_function: LaunchHostFunction,
+    address_range: AddressRange,
 }
+
+type LaunchHostFunction = unsafe extern "C" fn(*mut c_void, extern "C" fn(*mut c_void), *mut c_void) -> c_int;
+type AddressRange = unsafe extern "C" fn(*mut u64, *mut usize, u64) -> c_int;
+type CurrentDevice = unsafe extern "C" fn(*mut c_int) -> c_int;
 
 impl Driver {
     /// The one that is loaded, if a context is current on this thread.
@@ -57,14 +61,16 @@ impl Driver {
                 let address = libc::dlsym(library, name.as_ptr());
                 (!address.is_null()).then_some(address)
             };
-            let device: unsafe extern "C" fn(*mut c_int) -> c_int = transmute(function(c"cuCtxGetDevice")?);
+            let device = transmute::<*mut c_void, CurrentDevice>(function(c"cuCtxGetDevice")?);
             let mut ordinal = 0;
             if device(&mut ordinal) != 0 {
                 return None;
             }
             Some(Driver {
-                launch_host_function: transmute::<*mut c_void, _>(function(c"cuLaunchHostFunc")?),
-                address_range: transmute::<*mut c_void, _>(function(c"cuMemGetAddressRange_v2")?),
+                launch_host_function: transmute::<*mut c_void, LaunchHostFunction>(function(
+                    c"cuLaunchHostFunc",
+                )?),
+                address_range: transmute::<*mut c_void, AddressRange>(function(c"cuMemGetAddressRange_v2")?),
             })
         }
     }
