@@ -131,6 +131,11 @@ impl Worker {
         self.shared.store.budget().lock().free_after_eviction()
     }
 
+    /// Bytes that are reserved now, those of stored chunks that could leave the device too.
+    pub fn reserved_bytes(&self) -> u64 {
+        self.shared.store.budget().lock().reserved()
+    }
+
     /// Counts the contexts that the worker lost: rises by one with each fault, and buffers from before are lost.
     pub fn generation(&self) -> u64 {
         self.shared.generation.load(Ordering::Acquire)

@@ -34,7 +34,7 @@ fn kept(session: &Session, shape: &[usize]) -> Array {
 
 fn reserved(session: &Session) -> u64 {
     let worker = session.engine().worker().expect("there is a device");
-    worker.memory_limit() - worker.free_bytes()
+    worker.reserved_bytes()
 }
 
 /// Counts how often it was dropped.

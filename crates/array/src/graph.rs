@@ -177,7 +177,7 @@ pub enum DeviceForm {
 }
 
 impl DeviceForm {
-    /// The axis of the first input behind those that are indexed, and the first of them; none where none are.
+    /// The axes of the first input that are indexed; none where none are.
     pub fn indexed(&self) -> std::ops::Range<usize> {
         match self {
             DeviceForm::Take { outer, names } => *outer..*outer + names.len(),
