@@ -223,7 +223,7 @@ def work(scale):
         ("std, axis 0", deviation, lambda: [shared()], tiles),
         ("matmul", product, lambda: [normal(p, p), normal(p, p)], (p // 4, p // 4)),
         ("tall-skinny svd", singular_values, lambda: [normal(tall, 50)], (tall // 8, -1)),
-        ("map_overlap stencil", stencil, lambda: [shared()], tiles),
+        ("map_overlap stencil", stencil, lambda: [shared()], (n // 16, -1)),
         ("sort", sort, lambda: [shared()], rows),
         ("rechunk columns to slabs", rechunk, lambda: [normal(n, n // 32) for _ in range(32)], (n, n // 32)),
         ("fft", fft, lambda: [shared()[: n // 2]], rows),

@@ -136,6 +136,11 @@ pub trait BlockOperator: fmt::Debug + Send + Sync {
     fn outputs(&self) -> Vec<(DType, Vec<usize>)>;
     /// How many leading axes may be cut.
     fn cuttable(&self) -> usize;
+    /// The lengths of the tiles that it computes, whose axes may all be cut: blocks begin between tiles, and end there or
+    /// with the array. `None` where any block will do.
+    fn tile(&self) -> Option<&[usize]> {
+        None
+    }
     /// The region of input `input`, which has shape `shape`, that a block needs.
     fn needs(&self, block: &Region, input: usize, shape: &[usize]) -> Region;
     /// Computes a block of each output; `inputs` are what [`needs`](BlockOperator::needs) asked for.

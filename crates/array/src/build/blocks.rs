@@ -1,18 +1,19 @@
 //! Functions of the user's, called on blocks: an array's own chunks, whole, each once.
 //!
-//! The runner cuts arrays as it likes, so a function must not be called on what it cuts. Its results are an array of
-//! blocks instead: axes that count chunks in front, which may be cut, and axes of one chunk behind, which are not. The
-//! array that is given is a view of it: chunks side by side, and the last ones' padding sliced off.
+//! The runner cuts arrays as it likes, so a function must not be called on what it cuts: the chunks of its result are
+//! tiles, which the runner takes whole.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::build::axis::normalize_axes;
 use crate::build::elementwise::filled;
-use crate::build::manipulate::{PadMode, broadcast_shapes, pad, permute_dims, reshape_to, slice};
+use crate::build::manipulate::{PadMode, broadcast_shapes, pad};
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result, show_shape};
 use crate::graph::{Array, BlockOperator, Region};
+use crate::run::block::Grid;
+use crate::run::region::relative;
 use crate::tensor::{Slice, Tensor, TensorMut, copy};
 
 /// A function of blocks. Calls come from many threads.
@@ -222,20 +223,13 @@ fn blocks(
     let operator = MapBlocks {
         function: f,
         dtype,
+        shape,
         cuts,
         block: block.clone(),
-        is_fixed: chunks.is_some(),
         sources,
         overlap: overlap.map(|overlap| overlap.depth.into_iter().zip(overlap.padded).collect()),
     };
-    let blocks = Array::block(Arc::new(operator), arrays).remove(0);
-    // [count…, chunk…] → [count, chunk, …] → [count · chunk, …], without what the last chunks lack.
-    let ndim = labels.len();
-    let order: Vec<usize> = (0..ndim).flat_map(|axis| [axis, ndim + axis]).collect();
-    let full: Vec<usize> = counts.iter().zip(&block).map(|(count, chunk)| count * chunk).collect();
-    let joined = reshape_to(&permute_dims(&blocks, &order)?, &full);
-    let result = slice(&joined, shape.iter().map(|&len| Slice::range(0, len)).collect());
-    Ok(result.with_chunks(block))
+    Ok(Array::block(Arc::new(operator), arrays).remove(0).with_chunks(block))
 }
 
 /// How the axis of a label is cut: as the first input does that has it whole.
@@ -278,16 +272,16 @@ fn along(labels: &[usize], label: usize, len: usize, cuts: &[Cut]) -> Along {
     }
 }
 
-/// Blocks side by side: `[count…, chunk…]`.
+/// A function of blocks.
 #[derive(Debug)]
 struct MapBlocks {
     function: Arc<dyn BlockFunction>,
     dtype: DType,
+    /// The shape of the result.
+    shape: Vec<usize>,
     cuts: Vec<Cut>,
-    /// The shape of a block of the result.
+    /// The shape of a block of the result; of those at its ends what is left.
     block: Vec<usize>,
-    /// Whether the last blocks have that shape too.
-    is_fixed: bool,
     sources: Vec<Vec<Along>>,
     /// For each axis the depth, and whether the input has it beyond its ends.
     overlap: Option<Vec<(usize, bool)>>,
@@ -317,13 +311,47 @@ impl MapBlocks {
         }
     }
 
-    fn region(&self, input: usize, block: &Region, shape: &[usize]) -> Region {
+    /// The part of an input that the blocks of these numbers need.
+    fn region(&self, input: usize, numbers: &Region, shape: &[usize]) -> Region {
         let of = |(source, &len): (&Along, &usize)| match *source {
             Along::Whole => (0, len),
-            Along::Axis(axis) => self.part(axis, block.start[axis], block.shape[axis]),
+            Along::Axis(axis) => self.part(axis, numbers.start[axis], numbers.shape[axis]),
         };
         let (start, shape) = self.sources[input].iter().zip(shape).map(of).unzip();
         Region { start, shape }
+    }
+
+    /// The numbers of the blocks that a region of the result, which is made of whole ones, has.
+    fn numbers(&self, region: &Region) -> Region {
+        let (start, shape) = region
+            .start
+            .iter()
+            .zip(&region.shape)
+            .zip(&self.block)
+            .map(|((start, len), block)| (start / block, len.div_ceil(*block)))
+            .unzip();
+        Region { start, shape }
+    }
+
+    /// One block of the result: what the function gives, without what the neighbours lent.
+    fn one(&self, number: &Region, all: &Region, inputs: &[Tensor]) -> Result<Tensor> {
+        let part = |(input, tensor): (usize, &Tensor)| {
+            // Regions of the input; the tensor begins where that of all blocks together does.
+            let own = self.region(input, number, tensor.shape());
+            let all = self.region(input, all, tensor.shape());
+            tensor.slice(&relative(&own, &all.start).slices())
+        };
+        let given = self.call(&number.start, &inputs.iter().enumerate().map(part).collect::<Vec<_>>())?;
+        let kept = |axis: usize| {
+            let lent = self.lent(axis, number.start[axis]);
+            Slice::range(lent, self.own(axis, number.start[axis]))
+        };
+        Ok(given.slice(&(0..self.cuts.len()).map(kept).collect::<Vec<_>>()))
+    }
+
+    /// The length of a block of the result.
+    fn own(&self, axis: usize, number: usize) -> usize {
+        self.block[axis].min(self.shape[axis] - number * self.block[axis])
     }
 
     /// Calls the function for one block, and checks what it gives.
@@ -334,9 +362,9 @@ impl MapBlocks {
             .call(blocks)
             .map_err(|error| error.context(format!("{name} of block {}", show_shape(number))))?;
         let expected: Vec<usize> = (0..self.cuts.len())
-            .map(|axis| match (self.is_fixed, &self.overlap) {
-                (true, _) => self.block[axis],
-                (false, _) => self.part(axis, number[axis], 1).1,
+            .map(|axis| match &self.overlap {
+                Some(_) => self.part(axis, number[axis], 1).1,
+                None => self.own(axis, number[axis]),
             })
             .collect();
         if given.shape() != expected {
@@ -365,66 +393,34 @@ impl BlockOperator for MapBlocks {
     }
 
     fn outputs(&self) -> Vec<(DType, Vec<usize>)> {
-        let counts = self.cuts.iter().map(|cut| cut.count());
-        vec![(self.dtype, counts.chain(self.block.iter().copied()).collect())]
+        vec![(self.dtype, self.shape.clone())]
     }
 
     fn cuttable(&self) -> usize {
-        self.cuts.len()
+        self.shape.len()
+    }
+
+    fn tile(&self) -> Option<&[usize]> {
+        Some(&self.block)
     }
 
     fn needs(&self, block: &Region, input: usize, shape: &[usize]) -> Region {
-        self.region(input, block, shape)
+        self.region(input, &self.numbers(block), shape)
     }
 
     fn compute(&self, block: &Region, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let ndim = self.cuts.len();
-        let shape = [block.shape.as_slice(), &self.block].concat();
-        // Zeros where the last blocks are shorter: they are sliced off, but they are read.
-        let mut result = TensorMut::zeroed(self.dtype, &shape)?;
+        let all = self.numbers(block);
+        let numbers = Grid::new(&all, vec![1; all.ndim()]);
+        if numbers.len() == 1 {
+            return Ok(vec![self.one(&all, &all, inputs)?]);
+        }
+        let mut result = TensorMut::uninit(self.dtype, &block.shape)?;
         let target = result.target();
-        let count: usize = block.shape.iter().product();
-        for flat in 0..count {
-            let mut rest = flat;
-            let mut place = vec![0; ndim];
-            for axis in (0..ndim).rev() {
-                place[axis] = rest % block.shape[axis];
-                rest /= block.shape[axis];
-            }
-            let number: Vec<usize> = place.iter().zip(&block.start).map(|(own, start)| own + start).collect();
-            let single = Region { start: number.clone(), shape: vec![1; ndim] };
-            let parts: Vec<Tensor> = inputs
-                .iter()
-                .enumerate()
-                .map(|(input, tensor)| {
-                    // Regions of the input; the tensor begins where that of all blocks together does.
-                    let own = self.region(input, &single, tensor.shape());
-                    let all = self.region(input, block, tensor.shape());
-                    let slices = own.start.iter().zip(&all.start).zip(&own.shape);
-                    let slices: Vec<Slice> =
-                        slices.map(|((own, all), &len)| Slice::range(own - all, len)).collect();
-                    tensor.slice(&slices)
-                })
-                .collect();
-            let given = self.call(&number, &parts)?;
-            let own: Vec<usize> = (0..ndim)
-                .map(|axis| match self.is_fixed {
-                    true => self.block[axis],
-                    false => self.cuts[axis].range(number[axis], 1).1,
-                })
-                .collect();
-            let kept: Vec<Slice> =
-                (0..ndim).map(|axis| Slice::range(self.lent(axis, number[axis]), own[axis])).collect();
-            let given = given.slice(&kept);
-            let slices: Vec<Slice> = place
-                .iter()
-                .map(|&own| Slice::range(own, 1))
-                .chain(own.iter().map(|&len| Slice::range(0, len)))
-                .collect();
-            let mut part = target.slice(&slices);
-            part.shape.drain(..ndim);
-            part.strides.drain(..ndim);
-            copy(&given, &mut part);
+        for number in (0..numbers.len()).map(|number| numbers.block(number)) {
+            let given = self.one(&number, &all, inputs)?;
+            let start = number.start.iter().zip(&self.block).map(|(number, len)| number * len).collect();
+            let place = relative(&Region { start, shape: given.shape().to_vec() }, &block.start);
+            copy(&given, &mut target.slice(&place.slices()));
         }
         Ok(vec![result.freeze()])
     }
@@ -435,6 +431,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::build::manipulate::slice;
     use crate::error::ErrorKind;
     use crate::run::Runner;
 
@@ -486,6 +483,21 @@ mod tests {
             let count = if i >= 480 { 20 } else { 120 } * if j >= 300 { 100 } else { 300 };
             assert_eq!(values.get::<i64>(&[i, j]), ((i * 400 + j) * 1000 + count) as i64);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn parts_call_for_the_chunks_that_they_touch() -> Result<()> {
+        let f = called(|blocks: &[Tensor]| Ok(blocks[0].clone()));
+        let x = counted(&[10, 11], &[4, 3]);
+        let y = map_blocks(f.clone(), std::slice::from_ref(&x), DType::I64, None, &[], &[])?;
+        let part = |from: &Array| {
+            slice(from, vec![Slice { start: 9, count: 3, step: -2 }, Slice { start: 7, count: 2, step: 3 }])
+        };
+        let found = Runner::new().compute(&part(&y))?.to_vec::<i64>()?;
+        assert_eq!(found, Runner::new().compute(&part(&x))?.to_vec::<i64>()?);
+        // Rows 5 to 9 are of two chunks, columns 7 and 10 of two.
+        assert_eq!(f.0.load(Ordering::Relaxed), 4);
         Ok(())
     }
 

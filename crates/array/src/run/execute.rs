@@ -521,8 +521,11 @@ impl Execution {
             / (self.runner.threads() * 4 * operator.scratch_factor().max(1)) as u64;
         let fitting = (limit / (each as u64 * 16)).clamp(1, usize::MAX as u64) as usize;
         let small = each.saturating_mul(all) <= BLOCK_ELEMENTS / 4;
-        let count = if small { all } else { wanted.min(fair.max(1)) };
-        block_shape(&shared.shape, count.min(fitting), &[])
+        let count = if small { all } else { wanted.min(fair.max(1)) }.min(fitting);
+        match operator.tile() {
+            Some(tile) if tile.iter().product::<usize>() >= count => tile.to_vec(),
+            tile => block_shape(&shared.shape, count, tile.unwrap_or_default()),
+        }
     }
 }
 

@@ -162,6 +162,17 @@ pub fn hull(a: &Region, b: &Region) -> Region {
     both
 }
 
+/// The smallest region of whole tiles, or what the end of `shape` leaves of them, that has all of `region`.
+pub fn whole_tiles(region: &Region, tile: &[usize], shape: &[usize]) -> Region {
+    let mut tiles = region.clone();
+    for (axis, &tile) in tile.iter().enumerate() {
+        let end = (region.start[axis] + region.shape[axis]).next_multiple_of(tile).min(shape[axis]);
+        tiles.start[axis] = region.start[axis] / tile * tile;
+        tiles.shape[axis] = end - tiles.start[axis];
+    }
+    tiles
+}
+
 /// `region` as counted from the first index of `origin`, which has it.
 pub fn relative(region: &Region, origin: &[usize]) -> Region {
     let start = region.start.iter().zip(origin).map(|(a, b)| a - b).collect();
@@ -177,6 +188,13 @@ mod tests {
         assert_eq!(cover(&[4, 5, 6], 31, 40), Region { start: vec![1, 0, 0], shape: vec![1, 2, 6] });
         assert_eq!(cover(&[4, 5, 6], 31, 33), Region { start: vec![1, 0, 1], shape: vec![1, 1, 3] });
         assert_eq!(cover(&[4, 5, 6], 29, 31), Region { start: vec![0, 0, 0], shape: vec![2, 5, 6] });
+    }
+
+    #[test]
+    fn regions_grow_to_whole_tiles() {
+        let region = Region { start: vec![5, 0, 9], shape: vec![2, 1, 2] };
+        let tiles = whole_tiles(&region, &[4, 3, 5], &[20, 9, 11]);
+        assert_eq!(tiles, Region { start: vec![4, 0, 5], shape: vec![4, 3, 6] });
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::graph::{Array, Op, Region};
 use crate::run::fuse::{is_elementwise, weight};
-use crate::run::region::{differ_in_unit_axes, hull, input_regions};
+use crate::run::region::{differ_in_unit_axes, hull, input_regions, whole_tiles};
 
 /// Weight, in the units of [`weight`], from which on work is kept rather than repeated.
 const KEPT_WEIGHT_MIN: u32 = 8;
@@ -35,7 +35,8 @@ pub fn is_inline(array: &Array) -> bool {
     match array.op() {
         Op::Block(operator) => {
             let outputs = operator.outputs();
-            outputs.len() == 1 && operator.cuttable() == outputs[0].1.len() && operator.cuttable() > 0
+            let is_all_cuttable = outputs.len() == 1 && operator.cuttable() == outputs[0].1.len();
+            is_all_cuttable && operator.cuttable() > 0 && operator.tile().is_none()
         }
         _ => false,
     }
@@ -68,10 +69,16 @@ pub fn plan(results: &[Array], kept_bytes_max: u128, is_accelerated: bool) -> Pl
     let mut asked: HashMap<u64, Region> =
         results.iter().map(|r| (r.id(), Region::whole(r.shape()))).collect();
     for node in nodes.iter().rev() {
-        let Some(region) = asked.get(&node.id()).cloned() else { continue };
+        let Some(region) = asked.get_mut(&node.id()) else { continue };
         if node.value().is_some() {
             continue;
         }
+        if let Op::Block(operator) = node.op()
+            && let Some(tile) = operator.tile()
+        {
+            *region = whole_tiles(region, tile, node.shape());
+        }
+        let region = region.clone();
         for (input, part) in node.inputs().iter().zip(input_regions(node, &region)) {
             asked.entry(input.id()).and_modify(|before| *before = hull(before, &part)).or_insert(part);
         }
