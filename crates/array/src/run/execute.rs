@@ -24,8 +24,9 @@ use crate::tensor::{Slice, Tensor, TensorMut};
 /// Elements of a block: its operands and results stay within a core's second-level cache.
 const BLOCK_ELEMENTS: usize = 64 << 10;
 
-/// Elements of a block of a reduction; part of what fixes the order of a sum.
-const REDUCED_ELEMENTS: usize = 64 << 10;
+/// Elements of a block of a reduction, more than of others: each costs putting its result together with those before.
+/// Part of what fixes the order of a sum.
+const REDUCED_ELEMENTS: usize = 128 << 10;
 
 /// Parts that a long reduction is cut into at most, for each block of its result; part of the order of a sum.
 const REDUCED_PARTS_MAX: usize = 64;
