@@ -127,11 +127,7 @@ def singular_values(m, name, x):
         u, s, v = m.linalg.svd(x)
         return dask.delayed(lambda parts: parts[1])((u, s, v))
     u, s, v = m.linalg.svd(x, full_matrices=False)
-    if name == "swath" and hasattr(m, "compute"):
-        return m.compute(u, s, v)[1]
-    if name == "swath":
-        u.compute(), v.compute()
-    return s
+    return m.compute(u, s, v)[1] if name == "swath" else s
 
 
 def five_points(block):

@@ -423,7 +423,7 @@ def _with_initial(name: str, found: Array, initial: Any) -> Array:
     if initial is None:
         return found
     binary = {"sum": xp.add, "prod": xp.multiply, "min": xp.minimum, "max": xp.maximum}
-    how = builtins.next((made for key, made in binary.items() if name.removeprefix("nan") == key), None)
+    how = binary.get(name.removeprefix("nan"))
     if how is None:
         raise TypeError(f"{name} takes no initial value")
     return how(found, initial)
@@ -443,12 +443,11 @@ def _reduction(name: str, doc: str, example: str) -> Callable[..., Array]:
             return _mean_where(a, axis, where, keepdims)
         if where is not None and name in ("ptp", "logsumexp"):
             raise TypeError(f"{name} takes no where")
-        start = initial
         if initial is not None and 0 in _swath.asarray(a).shape:
             # An extreme of nothing is what it begins with.
             return _of_nothing(a, axis, keepdims, initial)
         found = _swath.reduction(name, _masked(name, a, where, initial), axis, keepdims)
-        return _with_initial(name, found, start)
+        return _with_initial(name, found, initial)
 
     return _named(reduction, name, doc, example)
 

@@ -91,8 +91,8 @@ def _floating(x: Any) -> Array:
     return x if xp.isdtype(x.dtype, ("real floating", "complex floating")) else x.astype(_swath.float64)
 
 
-def _part(x: Array, axis: int, start: int | None, stop: int | None, step: int | None = None) -> Array:
-    return x[(builtins.slice(None),) * axis + (builtins.slice(start, stop, step),)]
+def _part(x: Array, axis: int, start: int | None, stop: int | None) -> Array:
+    return x[(slice(None),) * axis + (slice(start, stop),)]
 
 
 # Shapes and arrangement
@@ -211,8 +211,8 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Array:
     """
     arr, axis = _along(arr, axis)
     count = arr.shape[axis]
-    gone = _indices(obj, count, f"delete along axis {axis}")
-    kept = [index for index in range(count) if index not in builtins.set(gone)]
+    gone = set(_indices(obj, count, f"delete along axis {axis}"))
+    kept = [index for index in range(count) if index not in gone]
     return np.take(arr, np.asarray(kept, dtype=_swath.int64), axis)
 
 
@@ -245,7 +245,7 @@ def _along(arr: Any, axis: int | None) -> tuple[Array, int]:
 
 
 def _indices(obj: Any, count: int, what: str) -> list[int]:
-    if isinstance(obj, builtins.slice):
+    if isinstance(obj, slice):
         return list(range(count))[obj]
     obj = _swath.asarray(obj)
     if obj.dtype == _swath.bool:
@@ -265,13 +265,13 @@ def block(arrays: Any) -> Array:
     """
 
     def depth(part: Any) -> int:
-        return 1 + builtins.max((depth(inner) for inner in part), default=0) if isinstance(part, list) else 0
+        return 1 + max((depth(inner) for inner in part), default=0) if isinstance(part, list) else 0
 
     def joined(part: Any, level: int) -> Array:
         if not isinstance(part, list):
             return _swath.asarray(part)
         inner = [joined(piece, level - 1) for piece in part]
-        axes = builtins.max(levels, *(piece.ndim for piece in inner))
+        axes = max(levels, *(piece.ndim for piece in inner))
         inner = [np.reshape(piece, (1,) * (axes - piece.ndim) + piece.shape) for piece in inner]
         return np.concatenate(inner, axis=axes - level)
 
@@ -634,10 +634,8 @@ def _slope(f: Array, space: Any, axis: int, edge_order: int) -> Array:
         raise ValueError(f"coordinates of shape {space.shape} for axis {axis} of {count} elements")
     along = (-1,) + (1,) * (f.ndim - axis - 1)
     steps = np.reshape(np.diff(space) if space.ndim else np.broadcast_to(space, (count - 1,)), along)
-    first = lambda x, start, stop: x[start:stop]
     rise = lambda start, stop: _part(f, axis, start, stop)
-    left, right = first(steps, None, -1), first(steps, 1, None)
-    parts = []
+    left, right = steps[:-1], steps[1:]
     inside = (
         rise(None, -2) * (-right / (left * (left + right)))
         + rise(1, -1) * ((right - left) / (left * right))
@@ -653,7 +651,7 @@ def _slope(f: Array, space: Any, axis: int, edge_order: int) -> Array:
             + rise(1, 2) * ((a + b) / (a * b))
             + rise(2, 3) * (-a / (b * (a + b)))
         )
-        a, b = steps[-2:-1] if count > 2 else steps[:1], steps[-1:]
+        a, b = steps[-2:-1], steps[-1:]
         end = (
             rise(count - 3, count - 2) * (b / (a * (a + b)))
             + rise(count - 2, count - 1) * (-(b + a) / (a * b))
@@ -721,7 +719,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Array:
     padded = np.pad(a.astype(dtype), [(m - 1, m - 1)])
     v = v.astype(dtype)
     if m <= _SHIFTED_MAX:
-        shifted = [padded[m - 1 - j : n + 2 * m - 2 - j] * v[j] for j in builtins.range(m)]
+        shifted = [padded[m - 1 - j : n + 2 * m - 2 - j] * v[j] for j in range(m)]
         whole = functools.reduce(xp.add, shifted)
     else:
         rows = np.take(padded, np.arange(n + m - 1)[:, None] + np.arange(m)[None, :], 0)

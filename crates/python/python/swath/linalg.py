@@ -209,7 +209,7 @@ def cond(x: Any, p: Any = None) -> Array:
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Array, Array, Array, Array]:
     """The least vectors x that make |b − a·x| least: x, the sums of squares that are left where the columns of `a` are
     independent and fewer than its rows, the rank, and the singular values; those below `rcond` times the greatest count
-    as 0. The rank is computed at once.
+    as 0. The decomposition is computed at once.
 
     Source: Golub and Van Loan, Matrix Computations (2013), 5.5: by the singular value decomposition.
 
@@ -222,7 +222,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Array, Array, Arr
         raise LinAlgError(f"least squares of shapes {a.shape} and {b.shape}")
     if not xp.isdtype(a.dtype, ("real floating", "complex floating")):
         a = a.astype(_swath.float64)
-    u, values, vh = _standard.svd(a, full_matrices=False)
+    u, values, vh = _swath.compute_all(list(_standard.svd(a, full_matrices=False)))
     rcond = float(xp.finfo(values.dtype).eps) * max(a.shape) if rcond is None else rcond
     is_used = values > rcond * values[:1]
     rank = _swath.reduction("count_nonzero", is_used)
