@@ -223,6 +223,11 @@ struct Length {
 DEVICE u32 divided(u32 n, const Length& by) { return (u32)(((u64)__umulhi(n, (u32)by.magic) + n) >> (by.magic >> 32)); }
 DEVICE u64 divided(u64 n, const Length& by) { return n / by.length; }
 
+// An element of 16 bytes that is moved and not looked at.
+struct __align__(16) Sixteen {
+    u64 low, high;
+};
+
 // Axes that fixed kernels walk one element at a time, outermost first, with the strides of some operands.
 #define BATCH_AXES 6
 template <int operands> struct Batch {

@@ -2,10 +2,6 @@
 
 #define GATHER_AXES 6
 
-struct __align__(16) Sixteen {
-    u64 low, high;
-};
-
 struct TensorGatherParams {
     u64 count;
     u64 axes;                          // that are indexed

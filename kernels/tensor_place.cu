@@ -1,9 +1,5 @@
 // Fixed kernels: strided elements copied to strided places. Elements are moved and not looked at.
 
-struct __align__(16) Sixteen {
-    u64 low, high;
-};
-
 struct TensorPlaceParams {
     u64 count;
     const u8* input;

@@ -1,10 +1,6 @@
 // Copies that turn axes around: tiles of 32 × 32 go through shared memory, so that reads and writes are both of
 // neighbours. Elements are moved and not looked at.
 
-struct __align__(16) Sixteen {
-    u64 low, high;
-};
-
 struct TransposeParams {
     u64 rows;     // along the axis that the source reads quickly
     u64 columns;  // along the axis that the output writes quickly

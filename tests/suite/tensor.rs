@@ -3,8 +3,8 @@
 use half::{bf16, f16};
 use num_complex::Complex;
 use swath::operators::tensor::{
-    DeviceTensor, Sorted, finish_reduce, run_copy, run_elementwise, run_gather, run_matmul, run_reduce,
-    run_reduce_partial, run_scan, run_sort,
+    DeviceTensor, Multiplier, Sorted, finish_reduce, run_copy, run_elementwise, run_gather, run_product,
+    run_reduce, run_reduce_partial, run_scan, run_sort,
 };
 use swath::worker::Task;
 use swath_array::dtype::Element;
@@ -930,7 +930,7 @@ fn matrices_are_multiplied() {
         let mut results = Vec::new();
         for (a, b) in &work {
             let (a, b) = (DeviceTensor::upload(task, a)?, DeviceTensor::upload(task, b)?);
-            results.push(run_matmul(task, &a, &b)?.download(task)?);
+            results.push(run_product(task, &a, &b, Multiplier::Auto)?.tensor.download(task)?);
         }
         assert_eq!(task.stats().kernels_launched as usize, work.len());
         Ok(results)
@@ -968,7 +968,7 @@ fn products_in_batches_and_of_large_tiles_are_the_cpus() {
         let mut results = Vec::new();
         for (a, b) in &work {
             let (a, b) = (DeviceTensor::upload(task, a)?, DeviceTensor::upload(task, b)?);
-            results.push(run_matmul(task, &a, &b)?.download(task)?);
+            results.push(run_product(task, &a, &b, Multiplier::Auto)?.tensor.download(task)?);
         }
         Ok(results)
     })

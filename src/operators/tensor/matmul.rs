@@ -59,14 +59,6 @@ impl fmt::Display for MultipliedBy {
     }
 }
 
-/// Multiplies matrices, as [`run_product`] with [`Multiplier::Auto`].
-///
-/// # Errors
-/// As [`run_product`].
-pub fn run_matmul(task: &mut Task<'_>, a: &DeviceTensor, b: &DeviceTensor) -> Result<DeviceTensor> {
-    Ok(run_product(task, a, b, Multiplier::Auto)?.tensor)
-}
-
 /// Multiplies matrices.
 ///
 /// # Shape      a [..., n, k], b [..., k, m], the same axes in front → [..., n, m], row-major. Any strides, 0 too.

@@ -28,7 +28,7 @@ use crate::worker::Task;
 pub use copy::run_copy;
 pub use elementwise::run_elementwise;
 pub use gather::{run_gather, run_take};
-pub use matmul::{MultipliedBy, Multiplier, Product, run_matmul, run_product};
+pub use matmul::{MultipliedBy, Multiplier, Product, run_product};
 pub use place::{run_concat, run_paste, run_place};
 pub use reduce::{DevicePartial, finish_reduce, run_reduce, run_reduce_partial};
 pub use scan::run_scan;

@@ -31,7 +31,32 @@ impl DeviceValues {
     /// Those of an array that is persisted on a device, or a view of one; nothing is computed. What had to leave the device
     /// comes back; where it cannot, it is the host's.
     pub fn of(array: &Array) -> Option<DeviceValues> {
-        view_of(array)
+        // Views of views that nobody computes are few.
+        const VIEWS_MAX: usize = 64;
+        let mut views = Vec::new();
+        let mut below = array;
+        while let (Op::Slice(_) | Op::Permute(_) | Op::Broadcast | Op::Reshape, [input]) =
+            (below.op(), below.inputs())
+        {
+            if views.len() == VIEWS_MAX {
+                return None;
+            }
+            views.push(below);
+            below = input;
+        }
+        let (_, held) = OnDevice::of(persisted(below)?)?;
+        let worker = held.worker.clone();
+        let fetched = worker.run("lend", CancelToken::new(), move |task| held.fetch(task));
+        let mut tensor = block_on(fetched).ok()?;
+        for view in views.into_iter().rev() {
+            tensor = match view.op() {
+                Op::Slice(slices) => tensor.slice(slices),
+                Op::Permute(axes) => tensor.permute(axes),
+                Op::Broadcast => tensor.broadcast(view.shape()),
+                _ => tensor.reshaped(view.shape())?,
+            };
+        }
+        Some(DeviceValues { worker, tensor })
     }
 
     /// The driver's number of the device.
@@ -79,36 +104,6 @@ impl Drop for DeviceValues {
     fn drop(&mut self) {
         self.worker.drop_when_unused(self.tensor.clone());
     }
-}
-
-/// Looks through views, as far as they are views of the device's memory too.
-fn view_of(array: &Array) -> Option<DeviceValues> {
-    // Views of views that nobody computes are few.
-    const VIEWS_MAX: usize = 64;
-    let mut views = Vec::new();
-    let mut below = array;
-    while let (Op::Slice(_) | Op::Permute(_) | Op::Broadcast | Op::Reshape, [input]) =
-        (below.op(), below.inputs())
-    {
-        if views.len() == VIEWS_MAX {
-            return None;
-        }
-        views.push(below);
-        below = input;
-    }
-    let (_, held) = OnDevice::of(persisted(below)?)?;
-    let worker = held.worker.clone();
-    let fetched = worker.run("lend", CancelToken::new(), move |task| held.fetch(task));
-    let mut tensor = block_on(fetched).ok()?;
-    for view in views.into_iter().rev() {
-        tensor = match view.op() {
-            Op::Slice(slices) => tensor.slice(slices),
-            Op::Permute(axes) => tensor.permute(axes),
-            Op::Broadcast => tensor.broadcast(view.shape()),
-            _ => tensor.reshaped(view.shape())?,
-        };
-    }
-    Some(DeviceValues { worker, tensor })
 }
 
 /// Takes memory of other libraries on one device.
