@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cudasim::MathLibrary;
+
 use crate::step::{cargo, run_program};
 use crate::{Outcome, python, root, target};
 
@@ -22,7 +24,13 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Outcome {
     // Tests of device memory run in a process of their own, which is given this driver in place of a real one.
     let (driver, nvrtc) = cudasim::library_paths();
     pytest.env("SWATH_TEST_DRIVER", driver).env("SWATH_TEST_NVRTC", nvrtc);
-    pytest.env("SWATH_TEST_CUBLAS", cudasim::cublas_path());
+    for (variable, library) in [
+        ("SWATH_TEST_CUBLAS", MathLibrary::Cublas),
+        ("SWATH_TEST_CUSOLVER", MathLibrary::Cusolver),
+        ("SWATH_TEST_CUFFT", MathLibrary::Cufft),
+    ] {
+        pytest.env(variable, cudasim::math_library_path(library));
+    }
     // Hypothesis keeps examples that failed; the repository is not the place.
     pytest.env("HYPOTHESIS_STORAGE_DIRECTORY", target().join("hypothesis"));
     run_program(&mut pytest)

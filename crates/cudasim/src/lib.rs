@@ -2,8 +2,8 @@
 //! works, what it checks and what it cannot.
 //!
 //! The crate is two things at once. As a shared library it exports the functions of `libcuda` and
-//! `libnvrtc`, and of `libcublas` those of matrix products. As a Rust library it finds that shared library, puts it under the names that programs
-//! look for, and loads it into the calling process:
+//! `libnvrtc`, and of `libcublas`, `libcusolver` and `libcufft` those that `README.md` lists. As a Rust library it finds
+//! that shared library, puts it under the names that programs look for, and loads it into the calling process:
 //!
 //! ```no_run
 //! let simulator = cudasim::load(cudasim::Config { devices: 2, ..cudasim::Config::default() });
@@ -18,14 +18,14 @@ compile_error!(
 );
 
 mod compiler;
-mod cublas;
 mod driver;
 mod elf;
 mod exec;
 mod load;
+mod math;
 mod settings;
 
-pub use load::{Config, LoadError, Simulator, cublas_path, library_paths, load, try_load};
+pub use load::{Config, LoadError, MathLibrary, Simulator, library_paths, load, math_library_path, try_load};
 
 /// Compiles the examples of the manual.
 #[cfg(doctest)]

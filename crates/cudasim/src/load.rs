@@ -20,7 +20,26 @@ const LIBRARY_VARIABLE: &str = "CUDASIM_LIBRARY";
 const COPIES: &str = "cudasim-libraries";
 const DRIVER_SONAME: &str = "libcuda.so";
 const NVRTC_SONAME: &str = "libnvrtc.so";
-const CUBLAS_SONAME: &str = "libcublas.so";
+
+/// The libraries of mathematics that are simulated. They have nothing to configure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MathLibrary {
+    Cublas,
+    Cusolver,
+    Cufft,
+}
+
+impl MathLibrary {
+    const ALL: [MathLibrary; 3] = [MathLibrary::Cublas, MathLibrary::Cusolver, MathLibrary::Cufft];
+
+    fn soname(self) -> &'static str {
+        match self {
+            MathLibrary::Cublas => "libcublas.so",
+            MathLibrary::Cusolver => "libcusolver.so",
+            MathLibrary::Cufft => "libcufft.so",
+        }
+    }
+}
 
 /// What is simulated. Everything but the number of devices can be changed later.
 #[derive(Clone, Debug)]
@@ -121,30 +140,30 @@ pub fn try_load(config: Config) -> Result<Simulator, LoadError> {
 /// # Panics
 /// With a message, if the shared library cannot be found or copied.
 pub fn library_paths() -> (PathBuf, PathBuf) {
-    let [driver, nvrtc, _] = named_copies().unwrap_or_else(|error| panic!("cudasim: {error}"));
-    (driver, nvrtc)
+    let folder = named_copies().unwrap_or_else(|error| panic!("cudasim: {error}"));
+    (folder.join(DRIVER_SONAME), folder.join(NVRTC_SONAME))
 }
 
-/// The simulated cuBLAS as a file, as [`library_paths`].
+/// A simulated library of mathematics as a file, as [`library_paths`].
 ///
 /// # Panics
 /// With a message, if the shared library cannot be found or copied.
-pub fn cublas_path() -> PathBuf {
-    let [_, _, cublas] = named_copies().unwrap_or_else(|error| panic!("cudasim: {error}"));
-    cublas
+pub fn math_library_path(library: MathLibrary) -> PathBuf {
+    named_copies().unwrap_or_else(|error| panic!("cudasim: {error}")).join(library.soname())
 }
 
 fn load_once(config: &Config) -> Result<Controls, LoadError> {
-    let [driver_path, nvrtc_path, cublas_path] = named_copies()?;
-    for soname in [DRIVER_SONAME, NVRTC_SONAME, CUBLAS_SONAME] {
+    let folder = named_copies()?;
+    for soname in sonames() {
         if is_loaded(soname) {
             return Err(LoadError(format!("{soname} was loaded into this process before the simulator")));
         }
     }
-    let driver = open(&driver_path)?;
-    let nvrtc = open(&nvrtc_path)?;
-    // It has nothing to configure.
-    open(&cublas_path)?;
+    let driver = open(&folder.join(DRIVER_SONAME))?;
+    let nvrtc = open(&folder.join(NVRTC_SONAME))?;
+    for library in MathLibrary::ALL {
+        open(&folder.join(library.soname()))?;
+    }
     let text = |path: &Option<PathBuf>| {
         path.as_ref().and_then(|path| CString::new(path.as_os_str().as_bytes()).ok())
     };
@@ -170,8 +189,13 @@ fn load_once(config: &Config) -> Result<Controls, LoadError> {
     Controls::of(driver)
 }
 
-/// Puts the built library under the three names, and answers the files.
-fn named_copies() -> Result<[PathBuf; 3], LoadError> {
+/// The names that programs look for.
+fn sonames() -> impl Iterator<Item = &'static str> {
+    [DRIVER_SONAME, NVRTC_SONAME].into_iter().chain(MathLibrary::ALL.map(MathLibrary::soname))
+}
+
+/// Puts the built library under all names, and answers the folder.
+fn named_copies() -> Result<PathBuf, LoadError> {
     // Tests of one process must not see each other's half-written files.
     static WRITING: Mutex<()> = Mutex::new(());
     let _guard = WRITING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -183,11 +207,11 @@ fn named_copies() -> Result<[PathBuf; 3], LoadError> {
     // SAFETY: asks for a number.
     let user = unsafe { libc::getuid() };
     let elsewhere = std::env::temp_dir().join(format!("{copies}-{user}"));
-    let copy_all = |folder: &Path| -> Result<[PathBuf; 3], LoadError> {
-        let copy = |soname| named_copy(&library, folder, soname);
-        Ok([copy(DRIVER_SONAME)?, copy(NVRTC_SONAME)?, copy(CUBLAS_SONAME)?])
+    let copy_all = |folder: PathBuf| -> Result<PathBuf, LoadError> {
+        sonames().try_for_each(|soname| named_copy(&library, &folder, soname))?;
+        Ok(folder)
     };
-    copy_all(&beside).or_else(|_| copy_all(&elsewhere))
+    copy_all(beside).or_else(|_| copy_all(elsewhere))
 }
 
 fn find_built() -> Result<PathBuf, LoadError> {
@@ -215,19 +239,18 @@ fn find_built() -> Result<PathBuf, LoadError> {
 }
 
 /// Writes a copy with another SONAME, unless it is there already. The file appears whole.
-fn named_copy(library: &[u8], folder: &Path, soname: &str) -> Result<PathBuf, LoadError> {
+fn named_copy(library: &[u8], folder: &Path, soname: &str) -> Result<(), LoadError> {
     let mut copy = library.to_vec();
     elf::rename(&mut copy, soname).map_err(LoadError)?;
     let path = folder.join(soname);
     if std::fs::read(&path).is_ok_and(|present| present == copy) {
-        return Ok(path);
+        return Ok(());
     }
     let partial = folder.join(format!("{soname}.{}", std::process::id()));
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&partial, &copy))
         .and_then(|()| std::fs::rename(&partial, &path))
-        .map_err(|error| LoadError(format!("{}: {error}", path.display())))?;
-    Ok(path)
+        .map_err(|error| LoadError(format!("{}: {error}", path.display())))
 }
 
 fn is_loaded(soname: &str) -> bool {

@@ -1,12 +1,13 @@
 //! The `cudasim_*` functions, by which a test steers and observes the simulated driver. The loader
 //! wraps them as methods of `Simulator`.
 
+use super::memory::Kind;
 use super::state::{State, state};
 use super::status;
 use super::stream;
 use crate::exec;
 use crate::settings::settings;
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::time::Duration;
 
 /// Calls `with` for a device that exists; otherwise answers the default.
@@ -101,6 +102,33 @@ pub extern "C" fn cudasim_memory_peak(device: c_int) -> usize {
 #[unsafe(no_mangle)]
 pub extern "C" fn cudasim_launches(device: c_int) -> u64 {
     on_device(device, |state, device| state.devices[device].launches)
+}
+
+/// Whether all of a range is one allocation of device memory that a device may use. The simulated libraries ask, from
+/// their host functions too.
+#[unsafe(no_mangle)]
+pub extern "C" fn cudasim_holds(device: c_int, address: usize, bytes: usize) -> c_int {
+    let found = on_device(device, |state, device| {
+        state.memory.holding_range(address, bytes).is_some_and(|allocation| {
+            (allocation.is_device() || allocation.kind == Kind::Global)
+                && state.is_accessible(device, allocation)
+        })
+    });
+    found as c_int
+}
+
+/// Makes a device fail because of what work used that is no allocation's: the simulated libraries' word for it.
+///
+/// # Safety
+/// `what` must be a string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cudasim_fault_at(device: c_int, address: usize, what: *const c_char) {
+    // SAFETY: as promised by the caller.
+    let what = unsafe { CStr::from_ptr(what) }.to_string_lossy();
+    on_device(device, |state, device| {
+        let message = format!("{what} at {address:#x} is {}", state.memory.describe(address));
+        state.fault(device, status::ILLEGAL_ADDRESS, message);
+    });
 }
 
 /// Runs what is queued, then puts all controls, counters and faults back to how they began. What

@@ -3,6 +3,7 @@
 mod basics;
 mod devices;
 mod faults;
+mod fft;
 mod harness;
 mod loading;
 mod memory;

@@ -1,8 +1,8 @@
 //! The product itself, plainly.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 
-use super::number::{self, Complex};
+use crate::math::number::{self, Complex};
 
 /// `CUBLAS_OP_C`
 const CONJUGATED: c_int = 2;
@@ -36,8 +36,8 @@ impl Matrix {
     unsafe fn at(&self, item: i64, row: i64, column: i64, kind: c_int) -> Complex {
         let (row, column) = if self.op == 0 { (row, column) } else { (column, row) };
         // SAFETY: as promised by the caller.
-        let [re, im] = unsafe { number::read(self.place(item, row, column, kind), kind) };
-        if self.op == CONJUGATED { [re, -im] } else { [re, im] }
+        let value = unsafe { number::read(self.place(item, row, column, kind), kind) };
+        if self.op == CONJUGATED { value.conjugate() } else { value }
     }
 
     fn place(&self, item: i64, row: i64, column: i64, kind: c_int) -> usize {
@@ -61,52 +61,43 @@ pub struct Gemm {
     pub beta: Complex,
 }
 
-/// Computes the product whose box `data` is: a host function of a stream.
-pub extern "C" fn run(data: *mut c_void) {
-    // SAFETY: each box is handed to one host function, which runs once.
-    let gemm = unsafe { Box::from_raw(data.cast::<Gemm>()) };
-    for item in 0..gemm.batch {
-        for column in 0..gemm.n {
-            for row in 0..gemm.m {
-                // SAFETY: the operands were checked when the product was asked for, and live until it is done.
-                unsafe { gemm.element(item, row, column) };
+impl Gemm {
+    /// Computes the product.
+    ///
+    /// # Safety
+    /// The operands must be there.
+    pub unsafe fn run(&self) {
+        for item in 0..self.batch {
+            for column in 0..self.n {
+                for row in 0..self.m {
+                    // SAFETY: as promised by the caller.
+                    unsafe { self.element(item, row, column) };
+                }
             }
         }
     }
-}
 
-impl Gemm {
     /// # Safety
     /// The operands must be there.
     unsafe fn element(&self, item: i64, row: i64, column: i64) {
-        let mut sum = [0.0, 0.0];
+        let mut sum = Complex::ZERO;
         for step in 0..self.k {
             // SAFETY: as promised by the caller.
             let (a, b) =
                 unsafe { (self.a.at(item, row, step, self.kind), self.b.at(item, step, column, self.kind)) };
-            let product = multiply(a, b);
-            sum = [sum[0] + product[0], sum[1] + product[1]];
+            sum = sum + a * b;
             if !number::is_double(self.kind) {
                 sum = sum.map(|part| f64::from(part as f32));
             }
         }
-        let mut value = multiply(self.alpha, sum);
+        let mut value = self.alpha * sum;
         let place = self.c.place(item, row, column, self.kind);
         // What is there is not read where it does not count.
-        if self.beta != [0.0, 0.0] {
+        if self.beta != Complex::ZERO {
             // SAFETY: as promised by the caller.
-            let before = multiply(self.beta, unsafe { number::read(place, self.kind) });
-            value = [value[0] + before[0], value[1] + before[1]];
+            value = value + self.beta * unsafe { number::read(place, self.kind) };
         }
         // SAFETY: as promised by the caller.
         unsafe { number::write(place, self.kind, value) };
     }
-}
-
-/// The product; that of two real numbers has no NaN for an imaginary part.
-fn multiply([a, b]: Complex, [c, d]: Complex) -> Complex {
-    if b == 0.0 && d == 0.0 {
-        return [a * c, 0.0];
-    }
-    [a * c - b * d, a * d + b * c]
 }
