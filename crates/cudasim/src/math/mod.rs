@@ -7,6 +7,9 @@
 
 mod cublas;
 mod cufft;
+mod cusolver;
+mod factorization;
+mod matrix;
 mod number;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -73,7 +76,53 @@ struct Span {
 
 impl Span {
     fn overlaps(&self, other: &Span) -> bool {
-        self.address < other.address + other.bytes && other.address < self.address + self.bytes
+        let is_before_end = |a: &Span, b: &Span| a.bytes > 0 && a.address < b.address + b.bytes;
+        is_before_end(self, other) && is_before_end(other, self)
+    }
+}
+
+/// Pointers in device memory to the matrices of a batch, to be read when the work runs.
+#[derive(Clone, Copy)]
+struct Pointers {
+    address: usize,
+    count: usize,
+}
+
+impl Pointers {
+    fn span(&self, name: &'static str) -> Span {
+        let size = size_of::<usize>();
+        Span { name, address: self.address, bytes: self.count.saturating_mul(size), alignment: size }
+    }
+
+    /// # Safety
+    /// The pointers must be there.
+    unsafe fn get(&self, item: usize) -> usize {
+        // SAFETY: as promised by the caller.
+        unsafe { (self.address as *const usize).add(item).read() }
+    }
+}
+
+/// Codes in device memory, one to a matrix.
+#[derive(Clone, Copy)]
+struct Codes {
+    address: usize,
+    count: usize,
+}
+
+/// The code of a matrix that is not in an allocation. The real libraries have none for it.
+const NOT_THERE: c_int = -1;
+
+impl Codes {
+    fn span(&self) -> Span {
+        let size = size_of::<c_int>();
+        Span { name: "info", address: self.address, bytes: self.count.saturating_mul(size), alignment: size }
+    }
+
+    /// # Safety
+    /// The codes must be nobody else's.
+    unsafe fn write(&self, item: usize, code: c_int) {
+        // SAFETY: as promised by the caller.
+        unsafe { (self.address as *mut c_int).add(item).write(code) };
     }
 }
 

@@ -6,6 +6,8 @@ mod faults;
 mod fft;
 mod harness;
 mod loading;
+mod matrix;
 mod memory;
 mod ordering;
+mod solver;
 mod synchronization;

@@ -1,5 +1,6 @@
 //! The simulated cuBLAS: matrix products, and systems of equations by the batch.
 
+mod batched;
 mod gemm;
 
 use std::ffi::{c_int, c_longlong, c_void};
