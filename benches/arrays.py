@@ -22,6 +22,8 @@ import time
 
 GIB = 1 << 30
 MIB = 1 << 20
+# Threads of other libraries may still be looking for work right after theirs is done.
+REST_S = 0.02
 
 
 def importable(name):
@@ -275,6 +277,7 @@ def measure_work(arguments):
             for library in known:
                 if library.name not in times:
                     continue
+                time.sleep(REST_S)
                 began = time.perf_counter()
                 answer = library.compute(function(library.module, library.name, *held[library.name]))
                 times[library.name].append(time.perf_counter() - began)

@@ -14,7 +14,7 @@ use cudarc::cublas::sys::{
 };
 
 use super::buffer::DeviceBuffer;
-use super::library::load_cublas;
+use super::math_library::MathLibrary;
 use super::stream::Stream;
 use crate::{Error, Result};
 
@@ -60,6 +60,29 @@ pub struct Gemm {
     pub c: GemmMatrix,
 }
 
+/// A step on many small square matrices of `float32`, `float64`, `complex64` or `complex128`, in one kernel. Matrices lie
+/// column by column without gaps, their addresses in device memory.
+#[derive(Clone, Copy, Debug)]
+pub struct LuBatch {
+    pub numbers: GemmType,
+    pub n: usize,
+    pub count: usize,
+    /// The addresses of the matrices [n, n].
+    pub matrices: u64,
+    /// The exchanges of rows, [count, n], `int32`, counted from 1.
+    pub pivots: u64,
+    pub step: LuStep,
+}
+
+/// What is done to the matrices of a [`LuBatch`].
+#[derive(Clone, Copy, Debug)]
+pub enum LuStep {
+    /// Each becomes its factors; `infos` [count], `int32`, what LAPACK's `getrf` says of it.
+    Factor { infos: u64 },
+    /// From their factors: those at the addresses in `targets` [n, columns] become the solutions.
+    Solve { columns: usize, targets: u64 },
+}
+
 /// A handle of the library. It works in the order of one stream, and is used by one thread.
 pub struct Blas {
     handle: sys::cublasHandle_t,
@@ -73,7 +96,7 @@ impl Blas {
     /// # Errors
     /// `unsupported` where there is no library that can be used with this driver.
     pub fn open(stream: &Arc<Stream>) -> Result<Blas> {
-        load_cublas(stream.device().info().is_simulated())?;
+        MathLibrary::Cublas.load(stream.device().info().is_simulated())?;
         let mut handle = std::ptr::null_mut();
         // SAFETY: the library is loaded and has the function; writes one handle, destroyed in `drop`.
         check("cublasCreate", unsafe { sys::cublasCreate_v2(&mut handle) })
@@ -150,6 +173,65 @@ impl Blas {
                 Algorithm::CUBLAS_GEMM_DFALT,
             );
             check("cublasGemmStridedBatchedEx", status)
+        }
+    }
+}
+
+impl Blas {
+    /// Enqueues a step on many small matrices.
+    ///
+    /// # Safety
+    /// As for [`multiply`](Blas::multiply): all that is named must lie in memory of the stream's device that nothing else
+    /// uses.
+    ///
+    /// # Errors
+    /// `unsupported` for numbers that are not factored and for lengths beyond 32 bits; `device` for a fault.
+    pub unsafe fn factor(&self, batch: &LuBatch) -> Result<()> {
+        let narrow = |length: usize| {
+            i32::try_from(length).map_err(|_| Error::unsupported(format!("{length} is too much for cuBLAS")))
+        };
+        let (n, count) = (narrow(batch.n)?, narrow(batch.count)?);
+        let at = |address: u64| std::ptr::without_provenance_mut::<c_void>(address as usize);
+        let (matrices, pivots) = (at(batch.matrices), at(batch.pivots).cast::<i32>());
+        macro_rules! step {
+            ($factor:ident, $solve:ident) => {
+                match batch.step {
+                    LuStep::Factor { infos } => {
+                        let infos = at(infos).cast();
+                        let status = sys::$factor(self.handle, n, matrices.cast(), n, pivots, infos, count);
+                        check(stringify!($factor), status)
+                    }
+                    LuStep::Solve { columns, targets } => {
+                        let (columns, targets) = (narrow(columns)?, at(targets));
+                        // It says which argument is wrong: on the host, and at once.
+                        let mut info = 0;
+                        let status = sys::$solve(
+                            self.handle,
+                            Operation::CUBLAS_OP_N,
+                            n,
+                            columns,
+                            matrices.cast(),
+                            n,
+                            pivots,
+                            targets.cast(),
+                            n,
+                            &mut info,
+                            count,
+                        );
+                        check(stringify!($solve), status)
+                    }
+                }
+            };
+        }
+        // SAFETY: the handle lives; the caller vouches for the matrices.
+        unsafe {
+            match batch.numbers {
+                GemmType::F32 => step!(cublasSgetrfBatched, cublasSgetrsBatched),
+                GemmType::F64 => step!(cublasDgetrfBatched, cublasDgetrsBatched),
+                GemmType::C64 => step!(cublasCgetrfBatched, cublasCgetrsBatched),
+                GemmType::C128 => step!(cublasZgetrfBatched, cublasZgetrsBatched),
+                GemmType::F16 | GemmType::BF16 => Err(Error::unsupported("cuBLAS factors no 16-bit floats")),
+            }
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Finding the driver, NVRTC and cuBLAS at run time, so that nothing of CUDA is needed to build or to start.
+//! Finding the driver and NVRTC at run time, so that nothing of CUDA is needed to build or to start.
 //!
-//! `SWATH_DRIVER`, `SWATH_NVRTC` and `SWATH_CUBLAS` name libraries by absolute path. They are opened by that path and never closed;
-//! the loader then answers later requests for the same SONAME with them.
+//! `SWATH_DRIVER` and `SWATH_NVRTC` name libraries by absolute path. They are opened by that path and never closed; the loader
+//! then answers later requests for the same SONAME with them. Libraries that may be missing are found the same way, by
+//! [`math_library`](super::math_library).
 
 use std::env;
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use cudarc::cublas::sys as cublas_sys;
 use cudarc::driver::sys as driver_sys;
 use cudarc::nvrtc::sys as nvrtc_sys;
 use libloading::Library;
@@ -20,9 +20,6 @@ use crate::{Error, Result};
 pub(super) const DRIVER_VARIABLE: &str = "SWATH_DRIVER";
 /// Environment variable with the absolute path of the NVRTC library.
 pub(super) const NVRTC_VARIABLE: &str = "SWATH_NVRTC";
-
-/// Environment variable with the absolute path of the cuBLAS library, or `off` to do without.
-pub(super) const CUBLAS_VARIABLE: &str = "SWATH_CUBLAS";
 
 /// The oldest driver that has all we call, as the driver counts: CUDA 12.8.
 pub(super) const DRIVER_VERSION_MIN: i32 = 12_080;
@@ -94,21 +91,8 @@ const NVRTC_SYMBOLS: &[&str] = &[
     "nvrtcVersion",
 ];
 
-/// Every function of cuBLAS that this crate calls.
-const CUBLAS_SYMBOLS: &[&str] = &[
-    "cublasCreate_v2",
-    "cublasDestroy_v2",
-    "cublasGemmStridedBatchedEx_64",
-    "cublasGetVersion_v2",
-    "cublasSetMathMode",
-    "cublasSetStream_v2",
-    "cublasSetWorkspace_v2",
-];
-
 /// Where wheels put NVRTC, of each version of CUDA.
 const NVRTC_WHEELS: [&str; 2] = ["nvidia/cu13/lib/libnvrtc.so.13", "nvidia/cuda_nvrtc/lib/libnvrtc.so.12"];
-/// Where wheels put cuBLAS.
-const CUBLAS_WHEELS: [&str; 2] = ["nvidia/cu13/lib/libcublas.so.13", "nvidia/cublas/lib/libcublas.so.12"];
 
 /// Returns how many devices the driver offers, starting it if there is one.
 ///
@@ -134,24 +118,11 @@ pub(super) fn load_nvrtc() -> Result<()> {
     LOADED.get_or_init(|| guarded("NVRTC", find_nvrtc)).clone()
 }
 
-/// Loads cuBLAS and checks that it has every function we call. It is not needed: whoever asks has kernels of its own.
-///
-/// # Errors
-/// `unsupported` where it is absent, too old or switched off; a real one cannot use a simulated device.
-pub(super) fn load_cublas(is_simulated: bool) -> Result<()> {
-    static LOADED: OnceLock<Result<()>> = OnceLock::new();
-    LOADED.get_or_init(|| guarded("cuBLAS", find_cublas)).clone()?;
-    // SAFETY: it was just found.
-    let library = unsafe { cublas_sys::culib() };
-    // The simulator's libraries are one, which has the driver's functions too.
-    match is_simulated && address(library, "cuInit").is_none() {
-        true => Err(Error::unsupported("the device is simulated, and cuBLAS is not")),
-        false => Ok(()),
-    }
-}
-
 /// Runs a first use of a library; cudarc panics where a library or a function in it is missing.
-fn guarded<T>(library: &str, first_use: impl FnOnce() -> Result<T> + std::panic::UnwindSafe) -> Result<T> {
+pub(super) fn guarded<T>(
+    library: &str,
+    first_use: impl FnOnce() -> Result<T> + std::panic::UnwindSafe,
+) -> Result<T> {
     std::panic::catch_unwind(first_use)
         .unwrap_or_else(|_| Err(Error::unsupported(format!("loading the CUDA {library} library failed"))))
 }
@@ -231,30 +202,8 @@ fn find_nvrtc() -> Result<()> {
     check_symbols(library, NVRTC_SYMBOLS, "NVRTC", "version 12.0 or newer is needed")
 }
 
-fn find_cublas() -> Result<()> {
-    if env::var_os(CUBLAS_VARIABLE).is_some_and(|value| value == "off") {
-        return Err(Error::unsupported(format!("{CUBLAS_VARIABLE} is off")));
-    }
-    let mut named = open_named(CUBLAS_VARIABLE)?;
-    // SAFETY: only opens shared libraries by cuBLAS's well-known names.
-    let mut present = unsafe { cublas_sys::is_culib_present() };
-    if !present && named.is_none() {
-        named = wheel_candidates(&CUBLAS_WHEELS).into_iter().find_map(|path| open(&path).ok());
-        // SAFETY: as above.
-        present = unsafe { cublas_sys::is_culib_present() };
-    }
-    if !present {
-        not_of_the_kind(named, CUBLAS_VARIABLE, "cuBLAS (libcublas.so.13 or .12)")?;
-        return Err(Error::unsupported("no cuBLAS found (libcublas.so.13 or .12)"));
-    }
-    // SAFETY: presence was just checked.
-    let library = unsafe { cublas_sys::culib() };
-    check_chosen(named, library, "cublasCreate_v2", CUBLAS_VARIABLE)?;
-    check_symbols(library, CUBLAS_SYMBOLS, "cuBLAS", "version 12.0 or newer is needed")
-}
-
 /// Opens the library that `variable` names, if it is set, and keeps it open for good.
-fn open_named(variable: &str) -> Result<Option<&'static Library>> {
+pub(super) fn open_named(variable: &str) -> Result<Option<&'static Library>> {
     let Some(path) = env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from) else {
         return Ok(None);
     };
@@ -265,7 +214,7 @@ fn open_named(variable: &str) -> Result<Option<&'static Library>> {
 }
 
 /// Fails where a library was named and opened, but is not known to the loader by any name of what was wanted.
-fn not_of_the_kind(named: Option<&Library>, variable: &str, wanted: &str) -> Result<()> {
+pub(super) fn not_of_the_kind(named: Option<&Library>, variable: &str, wanted: &str) -> Result<()> {
     match named {
         Some(_) => Err(Error::user(format!("the library in {variable} does not call itself {wanted}"))),
         None => Ok(()),
@@ -285,7 +234,7 @@ fn open_builtins(nvrtc: &Path) {
     }
 }
 
-fn open(path: &Path) -> Result<&'static Library> {
+pub(super) fn open(path: &Path) -> Result<&'static Library> {
     // SAFETY: runs the library's initialisers; the user named it, or it lies where NVRTC is installed.
     let library = unsafe { Library::new(path) }.map_err(|error| {
         // The loader's own words come as the source.
@@ -296,7 +245,12 @@ fn open(path: &Path) -> Result<&'static Library> {
 }
 
 /// Fails where the loader would give another library than the one that was named.
-fn check_chosen(named: Option<&Library>, used: &Library, symbol: &str, variable: &str) -> Result<()> {
+pub(super) fn check_chosen(
+    named: Option<&Library>,
+    used: &Library,
+    symbol: &str,
+    variable: &str,
+) -> Result<()> {
     let Some(named) = named else { return Ok(()) };
     match (address(named, symbol), address(used, symbol)) {
         (Some(wanted), Some(found)) if wanted == found => Ok(()),
@@ -308,14 +262,14 @@ fn check_chosen(named: Option<&Library>, used: &Library, symbol: &str, variable:
     }
 }
 
-fn check_symbols(library: &Library, symbols: &[&str], what: &str, remedy: &str) -> Result<()> {
+pub(super) fn check_symbols(library: &Library, symbols: &[&str], what: &str, remedy: &str) -> Result<()> {
     match symbols.iter().find(|symbol| address(library, symbol).is_none()) {
         None => Ok(()),
         Some(symbol) => Err(Error::unsupported(format!("{what} is too old: it lacks {symbol}; {remedy}"))),
     }
 }
 
-fn address(library: &Library, symbol: &str) -> Option<usize> {
+pub(super) fn address(library: &Library, symbol: &str) -> Option<usize> {
     // SAFETY: the symbol is only compared as an address, never called through this type.
     unsafe { library.get::<unsafe extern "C" fn()>(symbol.as_bytes()) }.ok().map(|found| *found as usize)
 }
@@ -340,7 +294,7 @@ fn mapped_file(start: &str) -> Option<PathBuf> {
 }
 
 /// Lists where wheels put these files, for each Python that the `PATH` leads to; runs no Python.
-fn wheel_candidates(in_site_packages: &[&str]) -> Vec<PathBuf> {
+pub(super) fn wheel_candidates(in_site_packages: &[&str]) -> Vec<PathBuf> {
     let mut prefixes: Vec<PathBuf> = env::var_os("VIRTUAL_ENV").map(PathBuf::from).into_iter().collect();
     let path = env::var_os("PATH").unwrap_or_default();
     prefixes.extend(

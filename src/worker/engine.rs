@@ -10,7 +10,7 @@ use super::store::Store;
 use super::tier_limits::tier_limits;
 use super::timeline::Timeline;
 use crate::config::Config;
-use crate::device::{Blas, Device, DeviceInfo, Event, KernelCache, Stream};
+use crate::device::{Blas, Device, DeviceInfo, Event, Fft, KernelCache, Solver, Stream};
 use crate::memory::{PinnedLease, PinnedPool, SharedBudget, SpillFolder};
 use crate::{Error, Result};
 
@@ -31,8 +31,10 @@ pub(super) struct Engine {
     pub(super) upload: Stream,
     pub(super) kernels: LoadedKernels,
     pub(super) timeline: Timeline,
-    /// Once it was asked for: cuBLAS on the compute stream, or why there is none.
+    /// Once they were asked for: cuBLAS, cuFFT and cuSOLVER on the compute stream, or why there is none.
     blas: Option<Result<Blas>>,
+    fft: Option<Result<Fft>>,
+    solver: Option<Result<Solver>>,
     /// Copies that may be running, oldest first, with the host memory that they read.
     uploading: VecDeque<(Rc<Event>, PinnedLease)>,
 }
@@ -46,6 +48,8 @@ impl Engine {
             kernels: LoadedKernels::default(),
             timeline: Timeline::default(),
             blas: None,
+            fft: None,
+            solver: None,
             uploading: VecDeque::new(),
             device,
         })
@@ -58,6 +62,24 @@ impl Engine {
     pub(super) fn blas(&mut self) -> Result<&Blas> {
         let compute = &self.compute;
         self.blas.get_or_insert_with(|| Blas::open(compute)).as_ref().map_err(Clone::clone)
+    }
+
+    /// cuFFT on the compute stream.
+    ///
+    /// # Errors
+    /// As [`Fft::open`], the first time and ever after.
+    pub(super) fn fft(&mut self) -> Result<&mut Fft> {
+        let compute = &self.compute;
+        self.fft.get_or_insert_with(|| Fft::open(compute)).as_mut().map_err(|error| error.clone())
+    }
+
+    /// cuSOLVER on the compute stream.
+    ///
+    /// # Errors
+    /// As [`Solver::open`], the first time and ever after.
+    pub(super) fn solver(&mut self) -> Result<&Solver> {
+        let compute = &self.compute;
+        self.solver.get_or_insert_with(|| Solver::open(compute)).as_ref().map_err(Clone::clone)
     }
 
     /// Waits for everything that was enqueued and takes staging memory back.

@@ -10,7 +10,10 @@ use super::kernels::Kernel;
 use super::stats::TaskStats;
 use super::timeline::Activity;
 use crate::column::DeviceChunk;
-use crate::device::{BLAS_WORKSPACE_BYTES, DeviceBuffer, DeviceInfo, Event, Function, Gemm, KernelSource};
+use crate::device::{
+    BLAS_WORKSPACE_BYTES, DeviceBuffer, DeviceInfo, Event, FftRows, Function, Gemm, KernelSource, LuBatch,
+    SolverStep, SolverType, SolverWorkspace,
+};
 use crate::memory::PinnedPool;
 use crate::{Error, Result};
 
@@ -199,15 +202,12 @@ impl<'a> Task<'a> {
         parameters: &[u8],
     ) -> Result<()> {
         self.step(|task| {
-            let Engine { device, compute, timeline, .. } = &mut *task.engine;
-            let start = timeline.start(device, compute)?;
-            // SAFETY: operators write parameters as the source that they generated declares them; memory that they
-            // point to is freed behind this launch on the same stream. A wrong address is a fault of the device's
-            // context, which is found and rebuilt, not of this process.
-            unsafe { function.launch(grid, block, shared_bytes, parameters, compute) }?;
-            timeline.finish(Activity::Kernel, start, device, compute, &mut task.stats)?;
-            task.stats.kernels_launched += 1;
-            Ok(())
+            task.timed_kernel(|engine| {
+                // SAFETY: operators write parameters as the source that they generated declares them; memory that they
+                // point to is freed behind this launch on the same stream. A wrong address is a fault of the device's
+                // context, which is found and rebuilt, not of this process.
+                unsafe { function.launch(grid, block, shared_bytes, parameters, &engine.compute) }
+            })
         })
     }
 
@@ -230,15 +230,110 @@ impl<'a> Task<'a> {
             task.engine.blas()?;
             let workspace = task.allocate(BLAS_WORKSPACE_BYTES, UsedBy::Compute)?;
             for product in products {
-                let start = task.engine.timeline.start(&task.engine.device, &task.engine.compute)?;
-                // SAFETY: operators describe tensors that they hold; memory is freed behind the product on its stream.
-                unsafe { task.engine.blas()?.multiply(product, &workspace) }?;
-                let Engine { device, compute, timeline, .. } = &mut *task.engine;
-                timeline.finish(Activity::Kernel, start, device, compute, &mut task.stats)?;
-                task.stats.kernels_launched += 1;
+                task.timed_kernel(|engine| {
+                    // SAFETY: operators describe tensors that they hold; memory is freed behind the product on its stream.
+                    unsafe { engine.blas()?.multiply(product, &workspace) }
+                })?;
             }
             Ok(())
         })
+    }
+
+    /// Enqueues a step on many small matrices by cuBLAS, which counts as a kernel. Buffers may be dropped right afterwards,
+    /// as with [`launch`](Task::launch).
+    ///
+    /// # Errors
+    /// As [`blas`](Task::blas); `unsupported` for matrices that cuBLAS does not take; `device` for a fault.
+    pub fn factor(&mut self, batch: &LuBatch) -> Result<()> {
+        self.step(|task| {
+            task.timed_kernel(|engine| {
+                // SAFETY: as in `multiply`.
+                unsafe { engine.blas()?.factor(batch) }
+            })
+        })
+    }
+
+    /// Starts cuFFT, if that was not done yet, and returns its name and version.
+    ///
+    /// # Errors
+    /// `unsupported`, with the reason, where there is none that can be used.
+    pub fn fft(&mut self) -> Result<String> {
+        self.step(|task| Ok(task.engine.fft()?.to_string()))
+    }
+
+    /// Enqueues Fourier transforms by cuFFT, which count as a kernel. Buffers may be dropped right afterwards, as with
+    /// [`launch`](Task::launch).
+    ///
+    /// # Errors
+    /// As [`fft`](Task::fft) and [`alloc`](Task::alloc); `unsupported` for sizes that cuFFT does not take; `device` for a
+    /// fault.
+    pub fn transform(&mut self, rows: &FftRows, input: u64, output: u64) -> Result<()> {
+        self.step(|task| {
+            let bytes = task.engine.fft()?.workspace_bytes(rows)?;
+            let workspace = task.allocate(bytes, UsedBy::Compute)?;
+            task.timed_kernel(|engine| {
+                // SAFETY: operators describe tensors that they hold; memory is freed behind the work on its stream.
+                unsafe { engine.fft()?.transform(rows, input, output, &workspace) }
+            })
+        })
+    }
+
+    /// Starts cuSOLVER, if that was not done yet, and returns its name and version.
+    ///
+    /// # Errors
+    /// `unsupported`, with the reason, where there is none that can be used.
+    pub fn solver(&mut self) -> Result<String> {
+        self.step(|task| Ok(task.engine.solver()?.to_string()))
+    }
+
+    /// Whether cuSOLVER finds the eigenvalues of many small matrices in one step.
+    ///
+    /// # Errors
+    /// As [`solver`](Task::solver).
+    pub fn has_eigen_batch(&mut self) -> Result<bool> {
+        self.step(|task| Ok(task.engine.solver()?.has_eigen_batch()))
+    }
+
+    /// Enqueues steps on matrices by cuSOLVER, each of which counts as a kernel; what it says of the matrix of step `i` is
+    /// the `i`th `int32` from `infos` on, or of those of a single step's batch all from there on. Buffers may be dropped right afterwards, as with [`launch`](Task::launch).
+    ///
+    /// # Errors
+    /// As [`solver`](Task::solver) and [`alloc`](Task::alloc); `unsupported` for shapes that cuSOLVER does not take;
+    /// `device` for a fault.
+    pub fn solve(&mut self, numbers: SolverType, steps: &[SolverStep], infos: u64) -> Result<()> {
+        self.step(|task| {
+            let solver = task.engine.solver()?;
+            let needs: Vec<_> =
+                steps.iter().map(|step| solver.workspace(numbers, step)).collect::<Result<_>>()?;
+            let most = |bytes: fn(&SolverWorkspace) -> usize| needs.iter().map(bytes).max().unwrap_or(0);
+            let workspace = task.allocate(most(|need| need.device_bytes), UsedBy::Compute)?;
+            let mut host = vec![0u8; most(|need| need.host_bytes)];
+            let ran = steps.iter().zip(&needs).enumerate().try_for_each(|(i, (step, need))| {
+                // The library does not say when it is done with what it has on the host.
+                if i > 0 && need.host_bytes > 0 {
+                    task.engine.compute.synchronize()?;
+                }
+                let info = infos + 4 * i as u64;
+                task.timed_kernel(|engine| {
+                    // SAFETY: as in `transform`; what lies on the host is waited for before it is used again or freed.
+                    unsafe { engine.solver()?.run(numbers, step, &workspace, &mut host, info) }
+                })
+            });
+            if !host.is_empty() {
+                task.engine.compute.synchronize()?;
+            }
+            ran
+        })
+    }
+
+    /// Enqueues what counts as a kernel, with the time that it takes.
+    fn timed_kernel(&mut self, enqueue: impl FnOnce(&mut Engine) -> Result<()>) -> Result<()> {
+        let start = self.engine.timeline.start(&self.engine.device, &self.engine.compute)?;
+        enqueue(self.engine)?;
+        let Engine { device, compute, timeline, .. } = &mut *self.engine;
+        timeline.finish(Activity::Kernel, start, device, compute, &mut self.stats)?;
+        self.stats.kernels_launched += 1;
+        Ok(())
     }
 
     /// Waits for everything enqueued so far; faults come back from here.

@@ -10,6 +10,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::dtype::{DType, Scalar};
 use crate::error::Result;
+use crate::kernel::fft::Transform;
+use crate::kernel::linalg::Decomposition;
 use crate::program::{BinaryOp, Random, ReduceOp, UnaryOp};
 use crate::tensor::{Slice, Tensor};
 
@@ -179,6 +181,11 @@ pub enum DeviceForm {
     TakeRows,
     /// The first input, with the elements that slices of its axes name replaced by the second.
     Paste { slices: Vec<Slice> },
+    /// The transform of each row to or from as many points, times `scale`. Rows may have more values than are needed, or
+    /// fewer, which zeros follow.
+    Fourier { transform: Transform, points: usize, scale: f64 },
+    /// Outputs of each matrix of a batch, which is a block of a larger one from `start` on.
+    Decompose { decomposition: Decomposition, start: Vec<usize> },
 }
 
 impl DeviceForm {

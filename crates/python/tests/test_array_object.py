@@ -253,6 +253,8 @@ def test_attributes():
     assert x.T.shape == (6, 4) and x.mT.shape == (6, 4) and x.device == "cpu"
     assert x.to_device("cpu") is x and x.__array_namespace__() is xp
     assert x.rechunk((-1, 3)).chunksize == (4, 3)
+    for whole in (x.rechunk("auto"), sw.from_array(np.zeros((4, 6))), sw.asarray(np.zeros((4, 6)), chunks="auto")):
+        assert whole.chunksize == (4, 6) and whole.sum(axis=0).tolist() == [0.0] * 6
     with pytest.raises(ValueError):
         x.to_device("gpu")
     with pytest.raises(ValueError):

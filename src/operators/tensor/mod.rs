@@ -1,10 +1,12 @@
 //! Tensors on a device, and the operators over them: one file an operator.
 //!
 //! As everywhere here, an operator runs inside a worker's task and knows nothing of plans. Operands are strided views;
-//! results are row-major buffers of their own.
+//! results are row-major buffers of their own, but where an operator says that they are views.
 
 mod copy;
+mod decompose;
 mod elementwise;
+mod fft;
 mod gather;
 mod matmul;
 mod place;
@@ -12,6 +14,7 @@ mod reduce;
 mod scan;
 mod sort;
 mod source;
+mod steps;
 
 use std::sync::Arc;
 
@@ -26,7 +29,9 @@ use crate::program::tensor::Operand;
 use crate::worker::Task;
 
 pub use copy::run_copy;
+pub use decompose::{Decomposed, run_decompose};
 pub use elementwise::run_elementwise;
+pub use fft::run_fft;
 pub use gather::{run_gather, run_take};
 pub use matmul::{MultipliedBy, Multiplier, Product, run_product};
 pub use place::{run_concat, run_paste, run_place};

@@ -1,6 +1,7 @@
 //! What a stage of arrays costs on the CPU and on a device, by the constants that tables are placed by.
 
 use swath_array::graph::{DeviceForm, Op, Region};
+use swath_array::kernel::linalg::Decomposition;
 use swath_array::run::fuse::weight;
 use swath_array::run::region::input_regions;
 use swath_array::run::stages::Stage;
@@ -63,6 +64,21 @@ impl Work {
                 self.kernels += 2.0;
             }
             (_, Some(DeviceForm::Take { .. } | DeviceForm::TakeRows)) => self.gathered += elements,
+            // 5·n·log₂ n operations, and some passes over what does not fit in a multiprocessor.
+            (_, Some(DeviceForm::Fourier { points, .. })) => {
+                self.nodes += 5.0 * elements * (*points as f64).log2() / FLOPS_PER_NODE;
+                self.bytes += 4.0 * read * array.inputs()[0].dtype().size() as f64;
+                self.kernels += 3.0;
+            }
+            (_, Some(DeviceForm::Decompose { decomposition, start })) => {
+                let inputs = input_regions(array, &stage.region);
+                let matrix = |i: usize| inputs.get(i).map_or(&[][..], |input| &input.shape[start.len()..]);
+                let right = matrix(1).last().copied().unwrap_or(0);
+                let (operations, kernels) = decomposition_work(*decomposition, matrix(0), right);
+                let count = inputs[0].shape[..start.len()].iter().product::<usize>() as f64;
+                self.nodes += count * operations / FLOPS_PER_NODE;
+                self.kernels += count * kernels;
+            }
             _ => {}
         }
     }
@@ -85,6 +101,29 @@ impl Work {
             + device.task_s
             + self.kernels * device.launch_s;
         (here, there)
+    }
+}
+
+/// The operations of a decomposition of one matrix (Golub and Van Loan, Matrix Computations), and the kernels that cuSOLVER
+/// takes for it: estimated, not measured.
+fn decomposition_work(decomposition: Decomposition, matrix: &[usize], right: usize) -> (f64, f64) {
+    let &[rows, columns] = matrix else { return (0.0, 0.0) };
+    let (long, n, right) = (rows.max(columns) as f64, rows.min(columns) as f64, right as f64);
+    // Blocked factorizations take some kernels for each panel; those that go column by column some for each.
+    let (panels, every) = (8.0 + n / 8.0, 8.0 + 3.0 * n);
+    match decomposition {
+        Decomposition::Cholesky { .. } => (n * n * n / 3.0, panels),
+        Decomposition::Determinant | Decomposition::SignAndLogarithm => (2.0 / 3.0 * n * n * n, panels),
+        Decomposition::Inverse => (2.0 * n * n * n, 2.0 * panels),
+        Decomposition::Solve => (2.0 / 3.0 * n * n * n + 2.0 * n * n * right, 2.0 * panels),
+        Decomposition::QrTriangle => (2.0 * long * n * n, panels),
+        Decomposition::Qr { .. } => (4.0 * long * n * n, 2.0 * panels),
+        Decomposition::QrTimes => (4.0 * long * n * n + 2.0 * long * n * right, 2.0 * panels),
+        Decomposition::SingularValues => (4.0 * long * n * n, every),
+        Decomposition::Svd { .. } => (14.0 * long * n * n + 8.0 * n * n * n, 2.0 * every),
+        Decomposition::SelfAdjointEigenvalues => (4.0 / 3.0 * n * n * n, every),
+        Decomposition::SelfAdjointEigen => (9.0 * n * n * n, 2.0 * every),
+        Decomposition::Eigen | Decomposition::Eigenvalues => (25.0 * n * n * n, every),
     }
 }
 

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use futures::executor::block_on;
-use swath_array::Array;
 use swath_array::graph::{BlockOperator, DeviceForm, Op, Region};
 use swath_array::program::ReduceOp;
 use swath_array::run::Runner;
@@ -18,15 +17,17 @@ use swath_array::run::region::{input_regions, relative};
 use swath_array::run::stages::Stage;
 use swath_array::run::store::{RemoteValues, Stored};
 use swath_array::tensor::{TensorMut, copy};
+use swath_array::{Array, DType, Tensor};
 
 use super::cost::{Work, sooner_on_host};
 use super::kept::OnDevice;
 use super::operand::{Operand, make_all};
 use crate::config::{Fallback, Placement};
+use crate::device::MathLibrary;
 use crate::error::{Error, Result};
 use crate::operators::tensor::{
-    DevicePartial, DeviceTensor, Multiplier, Sorted, finish_reduce, run_gather, run_paste, run_product,
-    run_reduce_partial, run_scan, run_sort, run_take,
+    DevicePartial, DeviceTensor, Multiplier, Sorted, finish_reduce, run_decompose, run_fft, run_gather,
+    run_paste, run_product, run_reduce_partial, run_scan, run_sort, run_take,
 };
 use crate::plan::engine::Engine;
 use crate::plan::tier_metrics::tiers_of;
@@ -43,6 +44,9 @@ pub struct DeviceStages {
     pub fallback: Fallback,
     pub chunk_bytes: usize,
 }
+
+/// The name of a stage's tasks.
+const TASK: &str = "array stage";
 
 /// What is to become of a stage.
 enum Verdict {
@@ -82,13 +86,10 @@ impl Accelerator for DeviceStages {
         match outputs {
             Ok(stored) => {
                 let report = self.report(worker, stage, &run.stats);
-                Ok(Outcome::Done(vec![stored], StageReport { note: run.note, ..report }))
+                Ok(Outcome::Done(stored, StageReport { note: run.note, ..report }))
             }
             Err(error) if error.is_retryable() => self.decline(error.to_string()),
-            // A number that an axis has not is the one mistake that a device finds in values.
-            Err(error) if error.is_user() && run.is_from_device => {
-                Err(swath_array::Error::index(error.to_string()))
-            }
+            Err(error) if error.is_user() && run.is_from_device => Err(mistake(stage, error)),
             Err(error) => Err(error.into()),
         }
     }
@@ -160,7 +161,16 @@ impl DeviceStages {
                 Operand::of_leaves(&fused, &regions[0], values)?
             }
             Op::Block(operator) => {
-                form = Some(form_of(operator.as_ref(), &shared(operator.as_ref(), &stage.region))?);
+                let wanted = form_of(operator.as_ref(), &shared(operator.as_ref(), &stage.region))?;
+                if let Some(library) = library_of(&wanted) {
+                    if regions.iter().any(Region::is_empty) {
+                        return Ok(None);
+                    }
+                    self.engine
+                        .worker()
+                        .map_or(Ok(()), |worker| library.load(worker.info().is_simulated()))?;
+                }
+                form = Some(wanted);
                 self.operands(array, &regions, values)?
             }
             Op::MatMul => self.operands(array, &regions, values)?,
@@ -175,7 +185,7 @@ impl DeviceStages {
         operands.iter().for_each(|operand| operand.count(&mut work));
         work.add_operator(stage, form.as_ref());
         if !self.stays(stage, runner) {
-            work.down_bytes = (stage.region.len() * array.dtype().size()) as f64;
+            work.down_bytes = made_bytes(stage) as f64;
         }
         Ok(Some(work))
     }
@@ -187,7 +197,7 @@ impl DeviceStages {
 
     /// Whether what a stage makes stays on the device: it is one chunk, and memory need not hold it.
     fn stays(&self, stage: &Stage, runner: &Runner) -> bool {
-        let bytes = stage.region.len() * stage.array.dtype().size();
+        let bytes = made_bytes(stage);
         let is_one = match stage.array.op() {
             Op::MatMul => true,
             Op::Reduce(..) => bytes > SMALL_BYTES && bytes <= self.chunk_bytes,
@@ -203,20 +213,22 @@ impl DeviceStages {
         Grid::new(&stage.region, block_shape(&stage.region.shape, elements, &[]))
     }
 
-    /// The chunks of a block operator: of the axes that may be cut, so that neither its first input nor its output has
+    /// The chunks of a block operator: of the axes that may be cut, so that neither its first input nor its outputs have
     /// more than a chunk's bytes, where that goes.
     fn operator_grid(&self, operator: &dyn BlockOperator, stage: &Stage) -> Grid {
         let shared = shared(operator, &stage.region);
-        let (dtype, shape) = output_of(operator);
-        let made = shape[shared.ndim()..].iter().product::<usize>() * dtype.size();
-        let read = match (stage.array.inputs().first(), shape.len() > shared.ndim()) {
+        let outputs = outputs_behind(operator);
+        let made =
+            outputs.iter().map(|(dtype, behind)| dtype.size() * behind.iter().product::<usize>()).sum();
+        let has_rows = outputs.iter().any(|(_, behind)| !behind.is_empty());
+        let read = match (stage.array.inputs().first(), has_rows) {
             (Some(input), true) => {
                 let region = operator.needs(&shared, 0, input.shape());
                 region.len() / shared.len().max(1) * input.dtype().size()
             }
             _ => 0,
         };
-        let elements = (self.chunk_bytes / made.max(read).max(1)).max(1);
+        let elements = (self.chunk_bytes / read.max(made).max(1)).max(1);
         Grid::new(&shared, block_shape(&shared.shape, elements, &[]))
     }
 
@@ -251,13 +263,53 @@ fn shared(operator: &dyn BlockOperator, region: &Region) -> Region {
     Region { start: region.start[..axes].into(), shape: region.shape[..axes].into() }
 }
 
-fn output_of(operator: &dyn BlockOperator) -> (swath_array::DType, Vec<usize>) {
-    operator.outputs().swap_remove(0)
+/// The types of a block operator's outputs, and their axes behind those that they share.
+fn outputs_behind(operator: &dyn BlockOperator) -> Vec<(DType, Vec<usize>)> {
+    let shared = operator.cuttable();
+    operator.outputs().into_iter().map(|(dtype, shape)| (dtype, shape[shared..].to_vec())).collect()
+}
+
+/// Bytes of all that a stage makes.
+fn made_bytes(stage: &Stage) -> usize {
+    match stage.array.op() {
+        Op::Block(operator) => {
+            let shared = shared(operator.as_ref(), &stage.region).len();
+            let outputs = outputs_behind(operator.as_ref());
+            let bytes = outputs.iter().map(|(dtype, behind)| dtype.size() * behind.iter().product::<usize>());
+            shared * bytes.sum::<usize>()
+        }
+        _ => stage.region.len() * stage.array.dtype().size(),
+    }
 }
 
 fn form_of(operator: &dyn BlockOperator, block: &Region) -> Result<DeviceForm> {
-    let form = operator.device_form(block).filter(|_| operator.outputs().len() == 1);
+    let form = operator.device_form(block);
     form.ok_or_else(|| Error::unsupported(format!("no kernel for {}", operator.name())))
+}
+
+/// The library that does the work of a form.
+fn library_of(form: &DeviceForm) -> Option<MathLibrary> {
+    match form {
+        DeviceForm::Fourier { .. } => Some(MathLibrary::Cufft),
+        DeviceForm::Decompose { .. } => Some(MathLibrary::Cusolver),
+        _ => None,
+    }
+}
+
+/// What a device found wrong with the values of a stage: matrices that have no decomposition, else a number that an axis
+/// has not.
+fn mistake(stage: &Stage, error: Error) -> swath_array::Error {
+    let form = match stage.array.op() {
+        Op::Block(operator) => form_of(operator.as_ref(), &shared(operator.as_ref(), &stage.region)).ok(),
+        _ => None,
+    };
+    let message = error.to_string();
+    // Said as the CPU says it: a task's name tells the user nothing.
+    let message = message.strip_prefix(TASK).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&message);
+    match form {
+        Some(DeviceForm::Decompose { .. }) => swath_array::Error::linear_algebra(message),
+        _ => swath_array::Error::index(message),
+    }
 }
 
 /// One stage on its way.
@@ -276,57 +328,51 @@ struct StageRun<'a> {
 
 impl StageRun<'_> {
     /// What is computed region by region: fused programs, views of what lies on the device, joins.
-    fn regions(&mut self) -> Result<Stored> {
+    fn regions(&mut self) -> Result<Vec<Stored>> {
         let array = &self.stage.array;
-        let grid = self.device.grid(self.stage);
-        let origin = self.stage.region.start.clone();
+        let region = &self.stage.region;
         if self.device.stays(self.stage, self.runner) {
-            let operand = Operand::of(array, &self.stage.region, self.values)?.read(self.values)?;
-            return self.keep(origin, move |task| operand.make(task));
+            let operand = Operand::of(array, region, self.values)?.read(self.values)?;
+            return self.keep(vec![region.start.clone()], one(move |task| operand.make(task)));
         }
-        self.bring_down(&grid, |run, block| {
+        self.bring_down(&self.device.grid(self.stage), &[(array.dtype(), vec![])], |run, block| {
             let operand = Operand::of(array, block, run.values)?.read(run.values)?;
-            Ok(Box::new(move |task: &mut Task<'_>| operand.make(task)))
+            Ok(one(move |task| operand.make(task)))
         })
     }
 
     /// A product of matrices, whole.
-    fn multiply(&mut self) -> Result<Stored> {
-        let region = &self.stage.region;
-        let operands = self.operands(&input_regions(&self.stage.array, region))?;
-        let (worker, origin) = (self.worker.clone(), region.start.clone());
-        let stays = self.device.stays(self.stage, self.runner);
-        let (stored, by) = self.on_task(move |task| {
+    fn multiply(&mut self) -> Result<Vec<Stored>> {
+        let (array, region) = (&self.stage.array, &self.stage.region);
+        let operands = self.operands(&input_regions(array, region))?;
+        let compute: Compute = Box::new(move |task| {
             let inputs = make_all(task, operands)?;
             let [left, right] = inputs.as_slice() else {
                 return Err(Error::bug("a product of other than two"));
             };
             let product = run_product(task, left, right, Multiplier::Auto)?;
-            let by = product.by.to_string();
-            if stays {
-                let values = Arc::new(OnDevice::keep(task, &worker, product.tensor)?);
-                return Ok((Stored::Remote { origin, values }, by));
-            }
-            Ok((Stored::Memory { origin, tensor: product.tensor.download(task)? }, by))
-        })?;
-        self.note = Some(by);
-        Ok(stored)
+            Ok(Made { tensors: vec![product.tensor], by: Some(product.by.to_string()) })
+        });
+        if self.device.stays(self.stage, self.runner) {
+            return self.keep(vec![region.start.clone()], compute);
+        }
+        let mut compute = Some(compute);
+        let whole = Grid::new(region, region.shape.clone());
+        self.bring_down(&whole, &[(array.dtype(), vec![])], |_, _| {
+            compute.take().ok_or_else(|| Error::bug("a product is one block"))
+        })
     }
 
-    /// An operator on whole rows, or on elements by number.
-    fn blocks(&mut self, operator: &dyn BlockOperator) -> Result<Stored> {
+    /// An operator on whole rows or matrices, or on elements by number.
+    fn blocks(&mut self, operator: &dyn BlockOperator) -> Result<Vec<Stored>> {
         let stage = self.stage;
         let grid = self.device.operator_grid(operator, stage);
         let all = shared(operator, &stage.region);
-        let (_, shape) = output_of(operator);
-        let whole = |block: &Region| {
-            let behind = &shape[block.ndim()..];
-            let start = block.start.iter().copied().chain(behind.iter().map(|_| 0)).collect();
-            Region { start, shape: [block.shape.as_slice(), behind].concat() }
-        };
+        let behind = outputs_behind(operator);
         if self.device.stays(stage, self.runner) {
             let compute = self.operator(operator, &all, &[])?;
-            return self.keep(whole(&all).start, compute);
+            let origins = behind.iter().map(|(_, behind)| with_whole(&all, behind).start);
+            return self.keep(origins.collect(), compute);
         }
         // What blocks read again and again goes up once.
         let mut placed = vec![None; stage.array.inputs().len()];
@@ -337,16 +383,12 @@ impl StageRun<'_> {
                 let read: usize = (0..grid.len()).map(|number| needs(&grid.block(number)).len()).sum();
                 if read > 2 * region.len() {
                     let operand = Operand::of(input, &region, self.values)?.read(self.values)?;
-                    let kept = self.kept(move |task| operand.make(task))?;
+                    let kept = self.kept(one(move |task| operand.make(task)))?.swap_remove(0);
                     placed[i] = Some((region, kept));
                 }
             }
         }
-        let result = Grid::new(&whole(&all), whole(&grid.block(0)).shape);
-        self.bring_down(&result, |run, block| {
-            let own = shared(operator, block);
-            run.operator(operator, &own, &placed)
-        })
+        self.bring_down(&grid, &behind, |run, block| run.operator(operator, block, &placed))
     }
 
     /// The work of an operator on a block; `placed` has inputs that are on the device already, with their regions.
@@ -386,7 +428,7 @@ impl StageRun<'_> {
         }))
     }
 
-    fn reduce(&mut self, op: ReduceOp, axes: &[usize]) -> Result<Stored> {
+    fn reduce(&mut self, op: ReduceOp, axes: &[usize]) -> Result<Vec<Stored>> {
         let (region, array) = (&self.stage.region, &self.stage.array);
         let body = &array.inputs()[0];
         let fused = self.values.program(body);
@@ -427,54 +469,66 @@ impl StageRun<'_> {
         };
         if stays {
             let partials = partials(self, region)?;
-            return self.keep(region.start.clone(), move |task| finish_reduce(task, &partials));
+            return self.keep(vec![region.start.clone()], one(move |task| finish_reduce(task, &partials)));
         }
-        self.bring_down(&kept, |run, block| {
+        self.bring_down(&kept, &[(array.dtype(), vec![])], |run, block| {
             let partials = partials(run, block)?;
-            Ok(Box::new(move |task: &mut Task<'_>| finish_reduce(task, &partials)))
+            Ok(one(move |task| finish_reduce(task, &partials)))
         })
     }
 
-    /// Leaves what `compute` makes on the device.
-    fn keep(
-        &mut self,
-        origin: Vec<usize>,
-        compute: impl FnOnce(&mut Task<'_>) -> Result<DeviceTensor> + Send + 'static,
-    ) -> Result<Stored> {
-        Ok(Stored::Remote { origin, values: self.kept(compute)? })
+    /// Leaves what `compute` makes on the device: outputs that start at `origins`.
+    fn keep(&mut self, origins: Vec<Vec<usize>>, compute: Compute) -> Result<Vec<Stored>> {
+        let kept = self.kept(compute)?;
+        Ok(origins.into_iter().zip(kept).map(|(origin, values)| Stored::Remote { origin, values }).collect())
     }
 
-    fn kept(
-        &mut self,
-        compute: impl FnOnce(&mut Task<'_>) -> Result<DeviceTensor> + Send + 'static,
-    ) -> Result<Arc<OnDevice>> {
+    fn kept(&mut self, compute: Compute) -> Result<Vec<Arc<OnDevice>>> {
         let worker = self.worker.clone();
-        self.on_task(move |task| {
+        let (kept, by) = self.on_task(move |task| {
             let made = compute(task)?;
-            OnDevice::keep(task, &worker, made)
-        })
-        .map(Arc::new)
+            let keep = |tensor| Ok(Arc::new(OnDevice::keep(task, &worker, tensor)?));
+            Ok((made.tensors.into_iter().map(keep).collect::<Result<_>>()?, made.by))
+        })?;
+        self.note = by.or(self.note.take());
+        Ok(kept)
     }
 
-    /// Computes the blocks of a result one after the other into memory.
+    /// Computes outputs block by block into memory: each has the grid's axes and, whole, those behind them.
     fn bring_down(
         &mut self,
         grid: &Grid,
+        outputs: &[(DType, Vec<usize>)],
         mut compute: impl FnMut(&mut Self, &Region) -> Result<Compute>,
-    ) -> Result<Stored> {
-        let (region, dtype) = (grid.region().clone(), self.stage.array.dtype());
-        let bytes = region.len() as u64 * dtype.size() as u64;
-        let reservation = self.runner.memory().reserve(bytes, "a result of a device")?;
-        let mut result = TensorMut::uninit(dtype, &region.shape)?.keep(reservation);
-        let target = result.target();
+    ) -> Result<Vec<Stored>> {
+        let mut results = Vec::with_capacity(outputs.len());
+        for (dtype, behind) in outputs {
+            let region = with_whole(grid.region(), behind);
+            let bytes = region.len() as u64 * dtype.size() as u64;
+            let reservation = self.runner.memory().reserve(bytes, "a result of a device")?;
+            results.push((TensorMut::uninit(*dtype, &region.shape)?.keep(reservation), region));
+        }
+        let targets: Vec<_> = results.iter_mut().map(|(result, _)| result.target()).collect();
         for number in 0..grid.len() {
             self.check_cancelled()?;
             let block = grid.block(number);
             let compute = compute(self, &block)?;
-            let part = self.on_task(move |task| compute(task)?.download(task))?;
-            copy(&part, &mut target.slice(&relative(&block, &region.start).slices()));
+            let (parts, by): (Vec<Tensor>, _) = self.on_task(move |task| {
+                let made = compute(task)?;
+                let parts = made.tensors.iter().map(|tensor| tensor.download(task));
+                Ok((parts.collect::<Result<_>>()?, made.by))
+            })?;
+            self.note = by.or(self.note.take());
+            for ((part, target), (_, behind)) in parts.iter().zip(&targets).zip(outputs) {
+                let place = relative(&with_whole(&block, behind), &with_whole(grid.region(), behind).start);
+                copy(part, &mut target.slice(&place.slices()));
+            }
         }
-        Ok(Stored::Memory { origin: region.start, tensor: result.freeze() })
+        let finished = |(result, region): (TensorMut, Region)| Stored::Memory {
+            origin: region.start,
+            tensor: result.freeze(),
+        };
+        Ok(results.into_iter().map(finished).collect())
     }
 
     fn operands(&self, regions: &[Region]) -> Result<Vec<Operand>> {
@@ -486,7 +540,7 @@ impl StageRun<'_> {
         &mut self,
         work: impl FnOnce(&mut Task<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let run = self.worker.run("array stage", CancelToken::new(), move |task| {
+        let run = self.worker.run(TASK, CancelToken::new(), move |task| {
             let value = work(task)?;
             task.synchronize()?;
             Ok((value, task.stats()))
@@ -501,12 +555,35 @@ impl StageRun<'_> {
     }
 }
 
-/// Work on a worker's thread that makes a tensor.
-type Compute = Box<dyn FnOnce(&mut Task<'_>) -> Result<DeviceTensor> + Send>;
+/// A region, and all of the axes behind it.
+fn with_whole(region: &Region, behind: &[usize]) -> Region {
+    let start = region.start.iter().copied().chain(behind.iter().map(|_| 0)).collect();
+    Region { start, shape: [region.shape.as_slice(), behind].concat() }
+}
+
+/// What work on a device makes.
+struct Made {
+    tensors: Vec<DeviceTensor>,
+    /// What did it, where there is a choice.
+    by: Option<String>,
+}
+
+/// Work on a worker's thread that makes tensors.
+type Compute = Box<dyn FnOnce(&mut Task<'_>) -> Result<Made> + Send>;
+
+/// Work that makes one.
+fn one(work: impl FnOnce(&mut Task<'_>) -> Result<DeviceTensor> + Send + 'static) -> Compute {
+    Box::new(move |task| Ok(Made { tensors: vec![work(task)?], by: None }))
+}
 
 /// Runs the kernels of a block operator.
-fn run_form(task: &mut Task<'_>, form: &DeviceForm, inputs: &[DeviceTensor]) -> Result<DeviceTensor> {
-    match (form, inputs) {
+fn run_form(task: &mut Task<'_>, form: &DeviceForm, inputs: &[DeviceTensor]) -> Result<Made> {
+    let mut by = None;
+    let made = match (form, inputs) {
+        (DeviceForm::Decompose { decomposition, start }, inputs) => {
+            let made = run_decompose(task, *decomposition, inputs, start)?;
+            return Ok(Made { tensors: made.outputs, by: Some(format!("by {}", made.by)) });
+        }
         (DeviceForm::Sort { descending, numbers }, [rows]) => {
             let wanted = if *numbers { Sorted::Indices } else { Sorted::Values };
             run_sort(task, rows, *descending, wanted)
@@ -520,6 +597,11 @@ fn run_form(task: &mut Task<'_>, form: &DeviceForm, inputs: &[DeviceTensor]) -> 
             run_gather(task, from, last, std::slice::from_ref(indices), &[last])
         }
         (DeviceForm::Paste { slices }, [into, values]) => run_paste(task, into, slices, values),
+        (DeviceForm::Fourier { transform, points, scale }, [rows]) => {
+            by = Some(format!("by {}", task.fft()?));
+            run_fft(task, rows, *transform, *points, *scale)
+        }
         _ => Err(Error::bug(format!("{form:?} of {} inputs", inputs.len()))),
-    }
+    }?;
+    Ok(Made { tensors: vec![made], by })
 }

@@ -247,10 +247,16 @@ fn on_device(array: &Array, values: &Values) -> Option<(Vec<usize>, Arc<dyn Remo
         let is_expected = any.downcast_ref::<Expected>().is_some_and(|expected| expected.on_device);
         (is_expected || any.is::<OnDevice>()).then(|| (origin.clone(), Arc::clone(values)))
     };
-    match values.get(array.id()) {
-        Some(outputs) => of(outputs.first()?),
-        None => of(persisted(array)?),
+    if let Some(outputs) = values.get(array.id()) {
+        return of(outputs.first()?);
     }
+    // One of several outputs lies with its operator.
+    if let Op::Output(output) = array.op()
+        && let Some(outputs) = values.get(array.inputs()[0].id())
+    {
+        return of(outputs.get(*output)?);
+    }
+    of(persisted(array)?)
 }
 
 /// What [`Leaf::view`] shows, of values on the device.

@@ -10,7 +10,7 @@ use crate::build::creation::index;
 use crate::build::elementwise::{binary, cast, unary, where_};
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result, show_shape};
-use crate::graph::{Array, BlockOperator, Op, Region};
+use crate::graph::{Array, BlockOperator, DeviceForm, Op, Region};
 use crate::kernel::fft::Transform;
 use crate::program::{BinaryOp, UnaryOp};
 use crate::tensor::{Slice, Tensor};
@@ -99,6 +99,11 @@ impl BlockOperator for LastAxis {
 
     fn compute(&self, _block: &Region, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         Ok(vec![self.transform.compute(&inputs[0], self.points, self.scale)?])
+    }
+
+    fn device_form(&self, _block: &Region) -> Option<DeviceForm> {
+        let LastAxis { transform, points, scale, .. } = *self;
+        Some(DeviceForm::Fourier { transform, points, scale })
     }
 }
 

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple, PyType};
 use swath_array::build::elementwise;
 use swath_array::error::show_shape;
+use swath_array::graph::automatic_chunks;
 use swath_array::program::{BinaryOp, UnaryOp};
 use swath_array::{Array, DType, Scalar, Tensor};
 
@@ -713,7 +714,8 @@ impl PyArray {
     /// The same array in other chunks: an integer, one integer for each axis, or Dask's tuples of equal lengths.
     fn rechunk<'py>(&self, py: Python<'py>, chunks: &Bound<'py, PyAny>) -> Answer<'py> {
         let array = self.array();
-        let chunks = chunk_lengths(Some(chunks), array.shape())?.unwrap_or_default();
+        let asked = chunk_lengths(Some(chunks), array.shape())?;
+        let chunks = asked.unwrap_or_else(|| automatic_chunks(array.dtype(), array.shape()));
         wrap(py, array.with_chunks(chunks))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::nodes::cast;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::graph::{Array, BlockOperator, Region};
+use crate::graph::{Array, BlockOperator, DeviceForm, Region};
 use crate::kernel::linalg::Decomposition;
 use crate::tensor::Tensor;
 
@@ -43,6 +43,13 @@ impl BlockOperator for Batch {
 
     fn scratch_factor(&self) -> usize {
         4
+    }
+
+    fn device_form(&self, block: &Region) -> Option<DeviceForm> {
+        // There is no general eigenvalue solver in libraries before that of CUDA 12.6.
+        let is_general = matches!(self.decomposition, Decomposition::Eigen | Decomposition::Eigenvalues);
+        let start = block.start.clone();
+        (!is_general).then_some(DeviceForm::Decompose { decomposition: self.decomposition, start })
     }
 }
 

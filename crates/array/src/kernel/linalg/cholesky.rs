@@ -4,7 +4,7 @@ use faer::dyn_stack::MemStack;
 use faer::linalg::cholesky::llt::factor::{cholesky_in_place, cholesky_in_place_scratch};
 
 use super::matrices::{Filling, Matrices, for_each};
-use super::{Failure, Field, Place, scratch};
+use super::{Failure, Fault, Field, Place, scratch};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -29,13 +29,15 @@ pub(super) fn cholesky<T: Field>(a: &Tensor, upper: bool, place: &Place<'_>) -> 
             let (a, mut factor) =
                 if upper { (a.matrix(i).transpose(), factor.transpose_mut()) } else { (a.matrix(i), factor) };
             for j in 0..n {
-                for i in j..n {
+                // Imaginary parts on the diagonal are not read, as LAPACK has it.
+                factor[(j, j)] = T::from_real_impl(&T::real_part_impl(&a[(j, j)]));
+                for i in j + 1..n {
                     factor[(i, j)] = if upper { T::conj_impl(&a[(i, j)]) } else { a[(i, j)] };
                 }
             }
             let stack = MemStack::new(memory);
             cholesky_in_place(factor.as_mut(), Default::default(), par, stack, Default::default())
-                .map_err(|_| Failure::Matrix("a matrix that is not positive definite"))?;
+                .map_err(|_| Failure::Matrix(Fault::NotPositiveDefinite))?;
             for j in 0..n {
                 factor.as_mut().col_mut(j).subrows_mut(0, j).fill(T::zero_impl());
                 if upper {

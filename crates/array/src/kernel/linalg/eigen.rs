@@ -6,16 +6,16 @@ use faer::linalg::evd::{
     ComputeEigenvectors, evd_cplx, evd_real, evd_scratch, self_adjoint_evd, self_adjoint_evd_scratch,
 };
 use faer::traits::{ComplexField, RealField};
-use faer::{MatMut, MatRef, Par};
+use faer::{Mat, MatMut, MatRef, Par};
 use num_complex::Complex;
 
 use super::matrices::{Filling, Matrices, all_finite, for_each};
-use super::{Failure, Field, Place, scratch};
+use super::{Failure, Fault, Field, Place, scratch};
 use crate::dtype::{Element, Scalar};
 use crate::error::Result;
 use crate::tensor::Tensor;
 
-const NO_CONVERGENCE: Failure = Failure::Matrix("eigenvalues did not converge for a matrix");
+const NO_CONVERGENCE: Failure = Failure::Matrix(Fault::EigenNoConvergence);
 
 /// Matrices that are not finite have NaN for values and vectors, as NumPy has it.
 pub(super) fn self_adjoint<T: Field>(a: &Tensor, vectors: bool, place: &Place<'_>) -> Result<Vec<Tensor>> {
@@ -46,6 +46,15 @@ pub(super) fn self_adjoint<T: Field>(a: &Tensor, vectors: bool, place: &Place<'_
                 basis.fill(nan);
                 return Ok(());
             }
+            // Imaginary parts on the diagonal are not read, as LAPACK has it.
+            let has_imaginary = (0..n).any(|j| T::imag_part_impl(&a[(j, j)]) != T::Part::zero_impl());
+            let real = has_imaginary.then(|| {
+                Mat::from_fn(n, n, |i, j| match i == j {
+                    true => T::from_real_impl(&T::real_part_impl(&a[(i, j)])),
+                    false => a[(i, j)],
+                })
+            });
+            let a = real.as_ref().map_or(a, |real| real.as_ref());
             let stack = MemStack::new(memory);
             let basis = vectors.then_some(basis);
             self_adjoint_evd(a, DiagMut::from_slice_mut(found), basis, par, stack, Default::default())
@@ -78,9 +87,7 @@ pub(super) fn general<T: Field>(a: &Tensor, vectors: bool, place: &Place<'_>) ->
             // SAFETY: the loop comes by each index once.
             let (mut values, basis) = unsafe { (to_values.matrix_mut(i), to_basis.matrix_mut(i)) };
             if !all_finite(a.matrix(i)) {
-                return Err(Failure::Matrix(
-                    "eigenvalues of what is not finite: NaN or infinities in a matrix",
-                ));
+                return Err(Failure::Matrix(Fault::EigenNotFinite));
             }
             T::eigen(a.matrix(i), found, vectors.then_some(basis), par)?;
             (0..n).for_each(|j| values[(j, 0)] = found[j]);
@@ -130,7 +137,7 @@ pub(super) fn real<R: RealField + Copy>(
     let none = ComputeEigenvectors::No;
     let mut memory = scratch(evd_scratch::<R>(n, none, wanted(vectors.is_some()), par, Default::default()))?;
     let (mut re, mut im) = (vec![R::zero_impl(); n], vec![R::zero_impl(); n]);
-    let mut basis = vectors.as_ref().map(|_| faer::Mat::<R>::zeros(n, n));
+    let mut basis = vectors.as_ref().map(|_| Mat::<R>::zeros(n, n));
     let (to_re, to_im) = (DiagMut::from_slice_mut(&mut re), DiagMut::from_slice_mut(&mut im));
     let stack = MemStack::new(&mut memory);
     evd_real(a, to_re, to_im, None, basis.as_mut().map(|b| b.as_mut()), par, stack, Default::default())

@@ -7,12 +7,12 @@ use faer::{Mat, MatMut, MatRef, Par};
 use num_complex::Complex;
 
 use super::matrices::{Filling, Matrices, all_finite, for_each};
-use super::{Failure, Field, Place, scratch};
-use crate::dtype::Element;
-use crate::error::Result;
+use super::{Decomposition, Failure, Fault, Field, Place, scratch};
+use crate::dtype::{DType, Element, Scalar};
+use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
-const SINGULAR: Failure = Failure::Matrix("a singular matrix");
+const SINGULAR: Failure = Failure::Matrix(Fault::Singular);
 
 /// Scratch of one thread: the factors and the rows' order.
 struct Factors<T> {
@@ -57,13 +57,23 @@ struct Product {
 
 impl Product {
     fn of<T: Field>(factors: &Factors<T>) -> Product {
-        let sign = if factors.exchanges.is_multiple_of(2) { 1.0 } else { -1.0 };
+        Product::of_pivots(factors.pivots(), !factors.exchanges.is_multiple_of(2))
+    }
+
+    fn of_pivots<T: Field>(pivots: impl Iterator<Item = T>, is_odd: bool) -> Product {
+        let sign = if is_odd { -1.0 } else { 1.0 };
         let mut product = Product { mantissa: Complex::new(sign, 0.0), exponent: 0 };
-        for pivot in factors.pivots() {
+        for pivot in pivots {
             product.mantissa *= pivot.widened();
             product.normalize();
         }
         product
+    }
+
+    /// 0, or NaN where there is one.
+    fn of_singular(is_finite: bool) -> Product {
+        let value = if is_finite { 0.0 } else { f64::NAN };
+        Product { mantissa: Complex::new(value, 0.0), exponent: 0 }
     }
 
     /// Brings the magnitude near 1.
@@ -99,6 +109,68 @@ fn power_of_two(exponent: i64) -> f64 {
     f64::from_bits(((exponent + 1023) as u64) << 52)
 }
 
+/// What another library's factorization left of a matrix.
+#[derive(Clone, Copy, Debug)]
+pub struct Triangular {
+    /// Whether rows were exchanged an odd number of times.
+    pub is_odd: bool,
+    /// Whether the matrix has neither NaN nor infinities.
+    pub is_finite: bool,
+}
+
+/// What `decomposition`, a determinant or its sign and logarithm, is of matrices that were factored elsewhere.
+///
+/// # Shape      pivots […, n], one `Triangular` for each index of the axes in front → as the decomposition says.
+/// # Errors     `Bug` for other decompositions, types or numbers of matrices.
+pub fn determinants(
+    decomposition: Decomposition,
+    pivots: &Tensor,
+    factored: &[Triangular],
+) -> Result<Vec<Tensor>> {
+    match pivots.dtype() {
+        DType::F32 => determinants_of::<f32>(decomposition, pivots, factored),
+        DType::F64 => determinants_of::<f64>(decomposition, pivots, factored),
+        DType::C64 => determinants_of::<Complex<f32>>(decomposition, pivots, factored),
+        DType::C128 => determinants_of::<Complex<f64>>(decomposition, pivots, factored),
+        other => Err(Error::bug(format!("{decomposition:?} of {other}"))),
+    }
+}
+
+fn determinants_of<T: Field>(
+    decomposition: Decomposition,
+    pivots: &Tensor,
+    factored: &[Triangular],
+) -> Result<Vec<Tensor>> {
+    let (front, n) = match pivots.shape() {
+        [front @ .., n] if front.iter().product::<usize>() == factored.len() => (front, *n),
+        shape => return Err(Error::bug(format!("{} factored matrices of pivots {shape:?}", factored.len()))),
+    };
+    let values = pivots.to_vec::<T>()?;
+    let products: Vec<Product> = factored
+        .iter()
+        .enumerate()
+        .map(|(i, factored)| {
+            let own = &values[i * n..(i + 1) * n];
+            match own.contains(&T::zero_impl()) {
+                true => Product::of_singular(factored.is_finite),
+                false => Product::of_pivots(own.iter().copied(), factored.is_odd),
+            }
+        })
+        .collect();
+    let numbers = |value: fn(&Product) -> Complex<f64>| {
+        Tensor::from_vec::<T>(products.iter().map(|product| T::rounded(value(product))).collect(), front)
+    };
+    match decomposition {
+        Decomposition::Determinant => Ok(vec![numbers(Product::value)?]),
+        Decomposition::SignAndLogarithm => {
+            let logarithm = |product: &Product| T::Part::from_scalar(Scalar::Float(product.logarithm()));
+            let logarithms = products.iter().map(logarithm).collect();
+            Ok(vec![numbers(Product::sign)?, Tensor::from_vec::<T::Part>(logarithms, front)?])
+        }
+        other => Err(Error::bug(format!("{other:?} of pivots"))),
+    }
+}
+
 /// The determinants as products; 0 for singular matrices, NaN where there is one.
 fn products<T: Field>(a: &Tensor, place: &Place<'_>, write: impl Fn(usize, Product) + Sync) -> Result<()> {
     let a = Matrices::<T>::of(a, place.front.len());
@@ -109,13 +181,13 @@ fn products<T: Field>(a: &Tensor, place: &Place<'_>, write: impl Fn(usize, Produ
         |par| Factors::<T>::new(n, par, StackReq::EMPTY),
         |factors, i, par| {
             factors.factor(a.matrix(i), par);
-            let product = if !factors.is_singular() {
-                Product::of(factors)
-            } else {
-                let value = if all_finite(a.matrix(i)) { 0.0 } else { f64::NAN };
-                Product { mantissa: Complex::new(value, 0.0), exponent: 0 }
-            };
-            write(i, product);
+            write(
+                i,
+                match factors.is_singular() {
+                    true => Product::of_singular(all_finite(a.matrix(i))),
+                    false => Product::of(factors),
+                },
+            );
             Ok(())
         },
     )
@@ -143,8 +215,7 @@ pub(super) fn sign_and_logarithm<T: Field>(a: &Tensor, place: &Place<'_>) -> Res
         // SAFETY: the loop comes by each index once.
         unsafe {
             signs.matrix_mut(i)[(0, 0)] = T::rounded(product.sign());
-            logarithms.matrix_mut(i)[(0, 0)] =
-                Element::from_scalar(crate::dtype::Scalar::Float(product.logarithm()));
+            logarithms.matrix_mut(i)[(0, 0)] = Element::from_scalar(Scalar::Float(product.logarithm()));
         }
     })?;
     Ok(vec![sign.finish(), logarithm.finish()])

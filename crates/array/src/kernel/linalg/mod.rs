@@ -19,6 +19,9 @@ use crate::dtype::{DType, Element};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
+pub use lu::{Triangular, determinants};
+pub use svd::scale_of;
+
 /// What is made of each matrix of a batch; inputs and outputs in the order that a variant names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decomposition {
@@ -159,10 +162,36 @@ field! {
     Complex<f64>, f64, eigen::complex, |x: Complex<f64>| x, |x: Complex<f64>| x;
 }
 
+/// What can be wrong with a matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    NotPositiveDefinite,
+    Singular,
+    /// NaN or infinities where singular values are asked for.
+    SvdNotFinite,
+    SvdNoConvergence,
+    /// NaN or infinities where eigenvalues of a general matrix are asked for.
+    EigenNotFinite,
+    EigenNoConvergence,
+}
+
+impl Fault {
+    /// Said of a matrix in front of its shape and place.
+    fn text(self) -> &'static str {
+        match self {
+            Fault::NotPositiveDefinite => "a matrix that is not positive definite",
+            Fault::Singular => "a singular matrix",
+            Fault::SvdNotFinite => "SVD did not converge: NaN or infinities in a matrix",
+            Fault::SvdNoConvergence => "SVD did not converge for a matrix",
+            Fault::EigenNotFinite => "eigenvalues of what is not finite: NaN or infinities in a matrix",
+            Fault::EigenNoConvergence => "eigenvalues did not converge for a matrix",
+        }
+    }
+}
+
 /// Why one matrix cannot be had.
 enum Failure {
-    /// Said of the matrix in front of its shape and place: `a singular matrix`.
-    Matrix(&'static str),
+    Matrix(Fault),
     Other(Error),
 }
 
@@ -173,18 +202,27 @@ impl From<Error> for Failure {
 }
 
 /// Where the matrices of a block lie in the whole batch, for error messages.
-struct Place<'a> {
-    front: &'a [usize],
-    start: &'a [usize],
-    matrix: &'a [usize],
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The shape of the block's batch.
+    pub front: &'a [usize],
+    /// Where the block starts in the whole batch.
+    pub start: &'a [usize],
+    /// The shape of each matrix.
+    pub matrix: &'a [usize],
 }
 
 impl Place<'_> {
     fn error(&self, index: usize, failure: Failure) -> Error {
-        let what = match failure {
-            Failure::Matrix(what) => what,
-            Failure::Other(error) => return error,
-        };
+        match failure {
+            Failure::Matrix(fault) => self.fault(index, fault),
+            Failure::Other(error) => error,
+        }
+    }
+
+    /// What is wrong with the matrix of this number in the block.
+    pub fn fault(&self, index: usize, fault: Fault) -> Error {
+        let what = fault.text();
         let shape = crate::error::show_shape(self.matrix);
         if self.front.is_empty() {
             return Error::linear_algebra(format!("{what}, of shape {shape}"));

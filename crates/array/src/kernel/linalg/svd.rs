@@ -6,7 +6,7 @@ use faer::linalg::svd::{ComputeSvdVectors, svd as faer_svd, svd_scratch};
 use faer::{Mat, MatMut, MatRef, Par};
 
 use super::matrices::{Filling, Matrices, all_finite, for_each, greatest_part};
-use super::{Failure, Field, Place, qr, scratch};
+use super::{Failure, Fault, Field, Place, qr, scratch};
 use crate::dtype::{DType, Element};
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -27,10 +27,10 @@ const TALL: f64 = 1.6;
 const EXPONENT_MAX_F32: i32 = 40;
 const EXPONENT_MAX_F64: i32 = 460;
 
-/// The power of two to scale a matrix by, 1 where it need not be.
-fn scale<T: Field>(a: MatRef<'_, T>) -> f64 {
-    let greatest = greatest_part(a);
-    let bound = if T::Part::DTYPE == DType::F32 { EXPONENT_MAX_F32 } else { EXPONENT_MAX_F64 };
+/// The power of two to scale a matrix of real or complex numbers by, whose greatest magnitude of a part is this; 1 where it
+/// need not be scaled.
+pub fn scale_of(greatest: f64, dtype: DType) -> f64 {
+    let bound = if dtype.real() == DType::F32 { EXPONENT_MAX_F32 } else { EXPONENT_MAX_F64 };
     let range = 2f64.powi(-bound)..=2f64.powi(bound);
     if greatest == 0.0 || range.contains(&greatest) {
         return 1.0;
@@ -65,9 +65,9 @@ impl<T: Field> Worker<T> {
         par: Par,
     ) -> Result<(), Failure> {
         if !all_finite(a) {
-            return Err(Failure::Matrix("SVD did not converge: NaN or infinities in a matrix"));
+            return Err(Failure::Matrix(Fault::SvdNotFinite));
         }
-        let scale = scale(a);
+        let scale = scale_of(greatest_part(a), T::DTYPE);
         if scale == 1.0 {
             return self.scaled(a, u, v, par);
         }
@@ -106,7 +106,7 @@ impl<T: Field> Worker<T> {
     ) -> Result<(), Failure> {
         let values = DiagMut::from_slice_mut(&mut self.values);
         let stack = MemStack::new(&mut self.memory);
-        let failed = |_| Failure::Matrix("SVD did not converge for a matrix");
+        let failed = |_| Failure::Matrix(Fault::SvdNoConvergence);
         let Some((factors, r)) = &mut self.tall else {
             return faer_svd(a, values, u, v, par, stack, Default::default()).map_err(failed);
         };

@@ -326,6 +326,31 @@ fn cholesky_factors_multiply_back() -> Result<()> {
 }
 
 #[test]
+fn imaginary_parts_of_a_hermitian_diagonal_are_not_read() -> Result<()> {
+    let n = 5;
+    let (mut values, off) = (vec![], noise(2 * n * n + n, 3));
+    for i in 0..n * n {
+        let x = C::new(off[2 * i], off[2 * i + 1]);
+        values.push(if i % (n + 1) == 0 { C::new(9.0, 0.0) } else { x });
+    }
+    let real = from_values(DType::C128, &[n, n], values.clone())?;
+    (0..n).for_each(|i| values[i * (n + 1)].im = off[2 * n * n + i]);
+    let imaginary = from_values(DType::C128, &[n, n], values)?;
+    for decomposition in [
+        Decomposition::SelfAdjointEigen,
+        Decomposition::SelfAdjointEigenvalues,
+        Decomposition::Cholesky { upper: false },
+        Decomposition::Cholesky { upper: true },
+    ] {
+        let made = |x: &Tensor| decomposition.compute(std::slice::from_ref(x), 0, &[]);
+        for (have, want) in made(&imaginary)?.iter().zip(made(&real)?) {
+            assert_eq!(matrices(have, 0), matrices(&want, 0), "{decomposition:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn eigenvectors_of_hermitian_and_of_any_matrices() -> Result<()> {
     for n in SIDES {
         each_input(n, n, |a, front| {
