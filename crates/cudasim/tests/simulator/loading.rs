@@ -1,6 +1,7 @@
 //! The loader: names, files, and another process.
 
 use crate::harness::harness;
+use cudasim::MathLibrary;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::process::Command;
 use std::time::Duration;
@@ -17,7 +18,14 @@ fn the_library_paths_have_the_names_that_programs_look_for() {
     let (driver, nvrtc) = cudasim::library_paths();
     assert!(driver.is_absolute() && driver.ends_with("libcuda.so"));
     assert!(nvrtc.is_absolute() && nvrtc.ends_with("libnvrtc.so"));
-    // Neither lies in a folder that cargo puts on the search path of libraries.
+    for (library, name) in [
+        (MathLibrary::Cublas, "libcublas.so"),
+        (MathLibrary::Cusolver, "libcusolver.so"),
+        (MathLibrary::Cufft, "libcufft.so"),
+    ] {
+        assert_eq!(cudasim::math_library_path(library), driver.with_file_name(name));
+    }
+    // None lies in a folder that cargo puts on the search path of libraries.
     let program = std::env::current_exe().unwrap();
     let on_search_path: Vec<_> = program.ancestors().skip(1).take(2).collect();
     assert!(!on_search_path.contains(&driver.parent().unwrap()));

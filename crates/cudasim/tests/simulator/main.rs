@@ -10,4 +10,5 @@ mod matrix;
 mod memory;
 mod ordering;
 mod solver;
+mod solver_calls;
 mod synchronization;
