@@ -1,6 +1,7 @@
 //! Drives the simulator through cudarc, as its users do.
 
 mod basics;
+mod blas;
 mod devices;
 mod faults;
 mod fft;
