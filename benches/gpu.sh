@@ -11,14 +11,14 @@
 #   GPU_ITERATIONS     hot runs of each query of `swath bench tpch` (3)
 #   GPU_DATA           a folder with TPC-H data, or for it (made, and removed at the end)
 #   GPU_ROWS           rows of `swath bench operators` (1e7)
-#   GPU_TESTS          modules of tests to run (operators differential joins sort window aggregates strings tensor arrays tpch_device)
+#   GPU_TESTS          modules of tests to run (operators differential joins sort window aggregates strings tensor arrays array_stages products solvers transforms tpch_device)
 set -uo pipefail
 
 bundle=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${OUT:-./gpu-results}
 seconds_max=${GPU_SECONDS:-540}
 scale_factors=${GPU_SCALE_FACTORS:-1 10}
-tests=${GPU_TESTS:-operators differential joins sort window aggregates strings tensor arrays tpch_device}
+tests=${GPU_TESTS:-operators differential joins sort window aggregates strings tensor arrays array_stages products solvers transforms tpch_device}
 mkdir -p "$out" || exit 1
 out=$(cd "$out" && pwd)
 work=$(mktemp -d) || exit 1

@@ -107,7 +107,7 @@ fn device_stages(session: &Session, options: &SwathOptions) -> DeviceStages {
         engine: Arc::clone(session.engine()),
         placement: options.placement,
         fallback: options.fallback,
-        chunk_bytes: options.chunk_bytes_target,
+        chunk_bytes_target: options.chunk_bytes_target,
     }
 }
 

@@ -325,17 +325,24 @@ fn operators_follow_each_other_on_the_device() {
 #[test]
 fn what_operators_make_stays_on_the_device() {
     let _mode = mode(true);
-    let session = on_device(64 << 20);
-    let x = array(numbers(DType::F32, &[300, 400], 1));
-    let sorted = persist(&session, &sort::sort(&x, 1, false, true).expect("made"), &Watch::default());
-    let sorted = sorted.expect("it is computed");
-    assert!(format!("{:?}", sorted.op()).contains("Remote"), "{sorted:?}");
-    let sums = scan::cumulative_sum(&sorted, Some(0), None, false).expect("made");
-    let joined = concat(&[sums, sorted.clone()], Some(1)).expect("made");
-    let total = reduce::max(&joined, None, false).expect("made");
-    let computed = compute(&session, &[total], &Watch::default()).expect("it is computed");
-    let up: u64 = computed.receipt.operators.iter().map(|operator| operator.bytes_up).sum();
-    assert!(up < 4096, "what is there is not sent again: {}", computed.receipt);
+    // However large a chunk is: what is on the device is not sent down and up again.
+    for chunk_bytes in [64 << 20, 1024] {
+        let session = on_device(chunk_bytes);
+        let x = array(numbers(DType::F32, &[300, 400], 1));
+        let sorted = persist(&session, &sort::sort(&x, 1, false, true).expect("made"), &Watch::default());
+        let sorted = sorted.expect("it is computed");
+        assert!(format!("{:?}", sorted.op()).contains("Remote"), "{sorted:?}");
+        let sums = scan::cumulative_sum(&sorted, Some(0), None, false).expect("made");
+        let joined = concat(&[sums, sorted.clone()], Some(1)).expect("made");
+        let most = reduce::max(&joined, Some(&[1]), false).expect("made");
+        let total = reduce::max(&joined, None, false).expect("made");
+        let computed = compute(&session, &[most, total], &Watch::default()).expect("it is computed");
+        let operators = &computed.receipt.operators;
+        let up: u64 = operators.iter().map(|operator| operator.bytes_up).sum();
+        let down: u64 = operators.iter().map(|operator| operator.bytes_down).sum();
+        assert!(up < 200_000, "what is there is not sent again: {}", computed.receipt);
+        assert!(down < 4096, "what is not asked for does not come down: {}", computed.receipt);
+    }
 }
 
 /// Two million bytes: `number · i`.

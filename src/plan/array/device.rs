@@ -36,13 +36,20 @@ use crate::worker::{CancelToken, Task, TaskStats, Worker};
 /// Results of reductions of this many bytes or fewer come down, where they stay with their node.
 const SMALL_BYTES: usize = 64 << 10;
 
+/// The share of a device's memory that a stage which leaves its result there may take with what it reads.
+const STAYING_SHARE: usize = 4;
+
+/// The share of a device's memory that a chunk may take, and the bytes that it may take in any case.
+const CHUNK_SHARE: usize = 16;
+const CHUNK_BYTES_MIN: usize = 64 << 10;
+
 /// A device that runs stages where that is asked for, or where it is expected to be sooner done.
 #[derive(Debug)]
 pub struct DeviceStages {
     pub engine: Arc<Engine>,
     pub placement: Placement,
     pub fallback: Fallback,
-    pub chunk_bytes: usize,
+    pub chunk_bytes_target: usize,
 }
 
 /// The name of a stage's tasks.
@@ -57,12 +64,22 @@ enum Verdict {
     Fails(String),
 }
 
+/// What was decided of a stage.
+struct Decision {
+    verdict: Verdict,
+    /// Those that it is expected to take on the CPU and on the device.
+    seconds: Option<(f64, f64)>,
+    /// Whether what it makes stays on the device.
+    stays: bool,
+}
+
 impl Accelerator for DeviceStages {
     fn run(&self, stage: &Stage, values: &Values, runner: &Runner) -> swath_array::Result<Outcome> {
         let Some(worker) = self.engine.worker() else {
             return Ok(Outcome::Declined(self.engine.absence().unwrap_or("there is no device").to_string()));
         };
-        match self.verdict(stage, values, runner).0 {
+        let Decision { verdict, stays, .. } = self.decide(stage, values, runner);
+        match verdict {
             Verdict::Runs => {}
             Verdict::Stays(reason) => return Ok(Outcome::Declined(reason)),
             Verdict::Fails(reason) => return self.decline(reason),
@@ -73,6 +90,7 @@ impl Accelerator for DeviceStages {
             stage,
             values,
             runner,
+            stays,
             stats: TaskStats::default(),
             note: None,
             is_from_device: false,
@@ -95,16 +113,12 @@ impl Accelerator for DeviceStages {
     }
 
     fn expect(&self, stage: &Stage, values: &Values, runner: &Runner) -> Expectation {
-        let (verdict, seconds) = self.verdict(stage, values, runner);
+        let Decision { verdict, seconds, stays } = self.decide(stage, values, runner);
         let (host_s, device_s) = seconds.unzip();
         match verdict {
-            Verdict::Runs => Expectation {
-                place: self.engine.place(),
-                host_s,
-                device_s,
-                reason: None,
-                stays: self.stays(stage, runner),
-            },
+            Verdict::Runs => {
+                Expectation { place: self.engine.place(), host_s, device_s, reason: None, stays }
+            }
             Verdict::Stays(reason) | Verdict::Fails(reason) => Expectation {
                 place: "host".to_string(),
                 host_s,
@@ -127,12 +141,12 @@ impl DeviceStages {
         }
     }
 
-    /// Where a stage is to run, and the seconds that it is expected to take on the CPU and on the device.
-    fn verdict(&self, stage: &Stage, values: &Values, runner: &Runner) -> (Verdict, Option<(f64, f64)>) {
+    fn decide(&self, stage: &Stage, values: &Values, runner: &Runner) -> Decision {
+        let without = |verdict| Decision { verdict, seconds: None, stays: false };
         let work = match self.work(stage, values, runner) {
             Ok(Some(work)) => work,
-            Ok(None) => return (Verdict::Stays(nothing_to_do(stage).to_string()), None),
-            Err(error) => return (Verdict::Fails(error.to_string()), None),
+            Ok(None) => return without(Verdict::Stays(nothing_to_do(stage).to_string())),
+            Err(error) => return without(Verdict::Fails(error.to_string())),
         };
         let (host_s, device_s) = work.seconds(&self.engine.costs().model, runner.threads());
         let verdict = match self.placement {
@@ -141,7 +155,7 @@ impl DeviceStages {
             Placement::Auto if host_s <= device_s => Verdict::Stays(sooner_on_host(host_s, device_s)),
             _ => Verdict::Runs,
         };
-        (verdict, Some((host_s, device_s)))
+        Decision { verdict, seconds: Some((host_s, device_s)), stays: work.down_bytes == 0.0 }
     }
 
     /// A stage in units of work; none where nothing is computed.
@@ -184,7 +198,8 @@ impl DeviceStages {
         };
         operands.iter().for_each(|operand| operand.count(&mut work));
         work.add_operator(stage, form.as_ref());
-        if !self.stays(stage, runner) {
+        let read = work.up_bytes + work.there_bytes;
+        if !self.stays(stage, read as usize, runner) {
             work.down_bytes = made_bytes(stage) as f64;
         }
         Ok(Some(work))
@@ -195,21 +210,31 @@ impl DeviceStages {
         inputs.map(|(input, region)| Operand::of(input, region, values)).collect()
     }
 
-    /// Whether what a stage makes stays on the device: it is one chunk, and memory need not hold it.
-    fn stays(&self, stage: &Stage, runner: &Runner) -> bool {
-        let bytes = made_bytes(stage);
-        let is_one = match stage.array.op() {
+    /// Whether what a stage makes stays on the device: it fits well, with what it is made of, and memory need not hold it.
+    fn stays(&self, stage: &Stage, read_bytes: usize, runner: &Runner) -> bool {
+        let made = made_bytes(stage);
+        let room = self.memory_limit() / STAYING_SHARE;
+        let fits = match stage.array.op() {
             Op::MatMul => true,
-            Op::Reduce(..) => bytes > SMALL_BYTES && bytes <= self.chunk_bytes,
-            Op::Block(operator) => self.operator_grid(operator.as_ref(), stage).len() <= 1,
-            _ => self.grid(stage).len() == 1,
+            // What is reduced is read in chunks.
+            Op::Reduce(..) => made > SMALL_BYTES && made <= room,
+            _ => made.saturating_add(read_bytes) <= room,
         };
-        is_one && (!stage.is_result || runner.may_spill_results())
+        fits && (!stage.is_result || runner.may_spill_results())
+    }
+
+    fn memory_limit(&self) -> usize {
+        self.engine.worker().map_or(0, |worker| worker.memory_limit() as usize)
+    }
+
+    /// Bytes of a chunk: several, and what is made of them, have to fit the device at a time.
+    fn chunk_bytes(&self) -> usize {
+        self.chunk_bytes_target.clamp(1, (self.memory_limit() / CHUNK_SHARE).max(CHUNK_BYTES_MIN))
     }
 
     /// The chunks in which a stage is computed region by region.
     fn grid(&self, stage: &Stage) -> Grid {
-        let elements = (self.chunk_bytes / stage.array.dtype().size()).max(1);
+        let elements = (self.chunk_bytes() / stage.array.dtype().size()).max(1);
         Grid::new(&stage.region, block_shape(&stage.region.shape, elements, &[]))
     }
 
@@ -228,7 +253,7 @@ impl DeviceStages {
             }
             _ => 0,
         };
-        let elements = (self.chunk_bytes / read.max(made).max(1)).max(1);
+        let elements = (self.chunk_bytes() / read.max(made).max(1)).max(1);
         Grid::new(&shared, block_shape(&shared.shape, elements, &[]))
     }
 
@@ -319,6 +344,8 @@ struct StageRun<'a> {
     stage: &'a Stage,
     values: &'a Values,
     runner: &'a Runner,
+    /// Whether the result is left on the device.
+    stays: bool,
     stats: TaskStats,
     /// What did the work, where there is a choice.
     note: Option<String>,
@@ -331,7 +358,7 @@ impl StageRun<'_> {
     fn regions(&mut self) -> Result<Vec<Stored>> {
         let array = &self.stage.array;
         let region = &self.stage.region;
-        if self.device.stays(self.stage, self.runner) {
+        if self.stays {
             let operand = Operand::of(array, region, self.values)?.read(self.values)?;
             return self.keep(vec![region.start.clone()], one(move |task| operand.make(task)));
         }
@@ -353,7 +380,7 @@ impl StageRun<'_> {
             let product = run_product(task, left, right, Multiplier::Auto)?;
             Ok(Made { tensors: vec![product.tensor], by: Some(product.by.to_string()) })
         });
-        if self.device.stays(self.stage, self.runner) {
+        if self.stays {
             return self.keep(vec![region.start.clone()], compute);
         }
         let mut compute = Some(compute);
@@ -369,7 +396,7 @@ impl StageRun<'_> {
         let grid = self.device.operator_grid(operator, stage);
         let all = shared(operator, &stage.region);
         let behind = outputs_behind(operator);
-        if self.device.stays(stage, self.runner) {
+        if self.stays {
             let compute = self.operator(operator, &all, &[])?;
             let origins = behind.iter().map(|(_, behind)| with_whole(&all, behind).start);
             return self.keep(origins.collect(), compute);
@@ -433,7 +460,7 @@ impl StageRun<'_> {
         let body = &array.inputs()[0];
         let fused = self.values.program(body);
         let whole = input_regions(array, region).remove(0);
-        let elements = (self.device.chunk_bytes / body.dtype().size()).max(1);
+        let elements = (self.device.chunk_bytes() / body.dtype().size()).max(1);
         let block = block_shape(&whole.shape, elements, &[]);
         let side = |keep: bool| -> Vec<usize> {
             block
@@ -442,11 +469,20 @@ impl StageRun<'_> {
                 .map(|(a, &len)| if axes.contains(&a) == keep { 1 } else { len })
                 .collect()
         };
-        let kept = Grid::new(region, side(true));
         let mut along = whole.clone();
         (0..whole.ndim()).filter(|axis| !axes.contains(axis)).for_each(|axis| along.shape[axis] = 1);
-        let reduced = Grid::new(&along, side(false));
-        let stays = kept.len() == 1 && self.device.stays(self.stage, self.runner);
+        let stays = self.stays;
+        let (kept, reduced) = match stays {
+            // All results at once, of as much along the reduced axes as goes.
+            true => {
+                let each = (elements / region.len().max(1)).max(1);
+                (
+                    Grid::new(region, region.shape.clone()),
+                    Grid::new(&along, block_shape(&along.shape, each, &[])),
+                )
+            }
+            false => (Grid::new(region, side(true)), Grid::new(&along, side(false))),
+        };
         let partials = |run: &mut Self, kept_block: &Region| -> Result<Vec<DevicePartial>> {
             let mut partials = Vec::new();
             for number in 0..reduced.len() {
