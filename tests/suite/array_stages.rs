@@ -221,6 +221,66 @@ fn elements_are_taken_on_the_device() {
 }
 
 #[test]
+fn elements_are_put_on_the_device() {
+    compare(|| {
+        let mut cases = Vec::new();
+        for dtype in DType::ALL {
+            for (number, x) in layouts(dtype, &[4, 5, 7]).into_iter().map(array).enumerate() {
+                let what = |name: &str| format!("{name} of {dtype} {number}");
+                let mut push = |name: &str, made| {
+                    cases.push(case(what(name), made, Bound::Exact)?);
+                    Ok::<_, swath_array::Error>(())
+                };
+                let set = |key: &[Index], values: Tensor| index::set(&x, key, &array(values), &Runner::new());
+                let five = Index::Array(integers(&[3, 2, -3, 2, 0], &[5]));
+                push("set", set(&[Index::ALL, five.clone()], numbers(dtype, &[4, 5, 7], 3)))?;
+                let slice = Index::Slice { start: Some(3), stop: None, step: Some(-2) };
+                push("set in a slice", set(&[slice, five], numbers(dtype, &[7], 4)))?;
+                let pair = [
+                    Index::Array(computed(&[0, 3, -2], &[3, 1])?),
+                    Index::ALL,
+                    Index::Array(computed(&[6, -7], &[2])?),
+                ];
+                push("set by two", set(&pair, numbers(dtype, &[3, 2, 5], 5)))?;
+                push("set by one", set(&[Index::Array(computed(&[-2], &[])?)], numbers(dtype, &[1], 6)))?;
+                let flat = computed(&[0, 17, -1, 17, 3, 0], &[3, 2])?;
+                push("put", index::put(&x, &flat, &array(numbers(dtype, &[4], 7))))?;
+                let rows = computed(&[0, 1, -1, 3, 4, 2, 1, 0, 2, 2, 3, -5], &[4, 3, 1])?;
+                let rows = broadcast_to(&rows, &[4, 3, 7])?;
+                let values = array(numbers(dtype, &[3, 1], 8));
+                push("put_along_axis", index::put_along_axis(&x, &rows, &values, Some(1)))?;
+                let none = integers(&[], &[4, 5, 0]);
+                push("put none", index::put_along_axis(&x, &none, &array(numbers(dtype, &[1], 9)), Some(2)))?;
+            }
+        }
+        Ok(cases)
+    });
+}
+
+#[test]
+fn numbers_to_put_at_that_an_axis_has_not_are_refused_as_on_the_cpu() {
+    let _mode = mode(true);
+    let session = on_device(64 << 20);
+    let x = array(numbers(DType::F32, &[10, 4], 1));
+    let values = array(numbers(DType::F32, &[3], 2));
+    let key = |by: &[i64]| [Index::ALL, Index::Array(computed(by, &[3]).expect("made"))];
+    let rows = broadcast_to(&integers(&[3, 4, -5], &[3]), &[10, 3]).expect("they fit");
+    let wrong = [
+        index::set(&x, &key(&[3, 12, -11]), &values, &Runner::new()),
+        index::set(&x, &key(&[3, 0, -5]), &values, &Runner::new()),
+        index::put(&x, &integers(&[39, -41], &[2]), &values),
+        index::put_along_axis(&x, &rows, &broadcast_to(&values, &[10, 3]).expect("they fit"), Some(1)),
+    ];
+    for made in wrong {
+        let made = made.expect("its indices are not looked at");
+        let expected = Runner::new().compute(&made).expect_err("out of range");
+        let error = compute(&session, &[made], &Watch::default()).expect_err("out of range");
+        assert_eq!((error.kind(), expected.kind()), (ErrorKind::Index, ErrorKind::Index));
+        assert!(error.to_string().ends_with(&expected.to_string()), "{error}, not {expected}");
+    }
+}
+
+#[test]
 fn numbers_that_an_axis_has_not_are_refused_by_the_device() {
     let _mode = mode(true);
     let session = on_device(1024);

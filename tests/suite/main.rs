@@ -24,6 +24,7 @@ mod operators_bench;
 mod placement;
 mod products;
 mod program;
+mod scatter;
 mod simulator;
 mod solvers;
 mod sort;

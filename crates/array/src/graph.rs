@@ -179,6 +179,13 @@ pub enum DeviceForm {
     Take { outer: usize, names: Vec<usize> },
     /// The elements of each row whose numbers the same row of the second input (`int64`) has.
     TakeRows,
+    /// `[outer…, indexed…, inner…]` with what `int64` indices of one shape name, an input for each indexed axis behind
+    /// the second, replaced by the second input, `[outer…, indices…, inner…]`; of several values the last stays. `names`
+    /// as for `Take`.
+    Put { outer: usize, names: Vec<usize> },
+    /// The first input, with the elements of each row whose numbers the same row of the third input (`int64`) has
+    /// replaced by that row of the second; of several values the last stays.
+    PutRows,
     /// The first input, with the elements that slices of its axes name replaced by the second.
     Paste { slices: Vec<Slice> },
     /// The transform of each row to or from as many points, times `scale`. Rows may have more values than are needed, or

@@ -6,10 +6,11 @@ use swath_array::{DType, Scalar};
 
 use super::DeviceTensor;
 use super::source::source;
+use crate::device::DeviceBuffer;
 use crate::error::{Error, Result};
 use crate::operators::binding::BLOCK;
 use crate::operators::fixed::{launch, read_words};
-use crate::program::tensor::{GATHER_AXES, batch_words, gather_kernel};
+use crate::program::tensor::{INDEXED_AXES, batch_words, gather_kernel};
 use crate::worker::Task;
 
 /// Takes elements by their numbers along the axes from `axis` on, as many as there are `indices`, which become one axis:
@@ -38,12 +39,6 @@ pub fn run_gather(
             show_shape(&input.shape)
         )));
     };
-    if indices.len() > GATHER_AXES {
-        return Err(Error::unsupported(format!(
-            "indices of {} axes: {GATHER_AXES} is the limit",
-            indices.len()
-        )));
-    }
     let others = |shape: &[usize], end: usize| [&shape[..axis], &shape[end..]].concat();
     let fits = |index: &DeviceTensor| {
         index.dtype == DType::I64
@@ -64,28 +59,72 @@ pub fn run_gather(
     if output.is_empty() {
         return Ok(output);
     }
-    let failed = task.alloc_filled(8, 0xff)?;
-    let mut words = vec![output.len() as u64, indices.len() as u64];
-    let padded = |words: &mut Vec<u64>, each: &dyn Fn(usize) -> u64| {
-        words.extend((0..GATHER_AXES).map(|i| if i < indices.len() { each(i) } else { 0 }));
+    let numbers = Numbers {
+        count: output.len(),
+        lengths: &input.shape[axis..end],
+        steps: &input.strides[axis..end],
+        indices,
+        names,
+        failed: task.alloc_filled(8, 0xff)?,
     };
-    padded(&mut words, &|i| input.shape[axis + i] as u64);
-    padded(&mut words, &|i| input.strides[axis + i] as u64);
-    padded(&mut words, &|i| indices[i].address());
-    words.extend([input.address(), output.address(), failed.address()]);
+    let mut words = numbers.words()?;
+    words.extend([input.address(), output.address()]);
     let strides = [&input.strides[..axis], &[0], &input.strides[end..]].concat();
     words.extend(batch_words(&first.shape, &[&strides, &first.strides])?);
     let kernel = gather_kernel();
     let entry = format!("tensor_gather_{}", input.dtype.size());
     launch(task, &source(&kernel), &entry, output.len().div_ceil(BLOCK), &words)?;
-    match read_words(task, &failed, 1)?[0] {
-        u64::MAX => Ok(output),
-        word => {
-            let (number, place) = (word as usize / output.len(), word as usize % output.len());
-            let index = value_at(task, &indices[number], place)?;
-            let (name, len) = (names[number], input.shape[axis + number]);
-            Err(Error::user(format!("index {index} is out of bounds for axis {name} with size {len}")))
+    numbers.check(task)?;
+    Ok(output)
+}
+
+/// What kernels find elements by: `Numbers` in the source (`kernels/tensor_numbers.cuh`).
+pub(super) struct Numbers<'a> {
+    /// Places of the indices.
+    pub count: usize,
+    /// The lengths of the axes that are indexed, and what is indexed along them.
+    pub lengths: &'a [usize],
+    pub steps: &'a [isize],
+    /// One for each of these axes, of one shape and layout.
+    pub indices: &'a [DeviceTensor],
+    /// What messages call these axes.
+    pub names: &'a [usize],
+    /// A word of all ones, which kernels change where an index is out of range.
+    pub failed: DeviceBuffer,
+}
+
+impl Numbers<'_> {
+    /// The words of a kernel's parameters.
+    ///
+    /// # Errors     `unsupported` for more than six indexed axes.
+    pub fn words(&self) -> Result<Vec<u64>> {
+        let axes = self.indices.len();
+        if axes > INDEXED_AXES {
+            return Err(Error::unsupported(format!("indices of {axes} axes: {INDEXED_AXES} is the limit")));
         }
+        let mut words = vec![self.count as u64, axes as u64];
+        let mut padded = |each: &dyn Fn(usize) -> u64| {
+            words.extend((0..INDEXED_AXES).map(|i| if i < axes { each(i) } else { 0 }));
+        };
+        padded(&|i| self.lengths[i] as u64);
+        padded(&|i| self.steps[i] as u64);
+        padded(&|i| self.indices[i].address());
+        words.push(self.failed.address());
+        Ok(words)
+    }
+
+    /// Waits for the device, and refuses what kernels found to be out of range.
+    ///
+    /// # Errors     user error that names the first such index of the first such axis.
+    pub fn check(&self, task: &mut Task<'_>) -> Result<()> {
+        let word = read_words(task, &self.failed, 1)?[0];
+        if word == u64::MAX {
+            return Ok(());
+        }
+        let (number, place) = (word as usize / self.count, word as usize % self.count);
+        let index = value_at(task, &self.indices[number], place)?;
+        let (name, len) = (self.names[number], self.lengths[number]);
+        Err(Error::user(format!("index {index} is out of bounds for axis {name} with size {len}")))
     }
 }
 

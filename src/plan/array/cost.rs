@@ -41,7 +41,9 @@ impl Work {
         let (array, elements) = (&stage.array, stage.region.len() as f64);
         self.bytes += elements * array.dtype().size() as f64;
         self.kernels += 1.0;
-        let read = input_regions(array, &stage.region).first().map_or(0, Region::len) as f64;
+        let regions = input_regions(array, &stage.region);
+        let read_of = |input: usize| regions.get(input).map_or(0, Region::len) as f64;
+        let read = read_of(0);
         match (array.op(), form) {
             (Op::Reduce(..), _) => {
                 let weight = weight(array.inputs()[0].op()).max(1);
@@ -78,6 +80,10 @@ impl Work {
                 let count = inputs[0].shape[..start.len()].iter().product::<usize>() as f64;
                 self.nodes += count * operations / FLOPS_PER_NODE;
                 self.kernels += count * kernels;
+            }
+            (_, Some(DeviceForm::Put { .. } | DeviceForm::PutRows)) => {
+                self.gathered += read_of(1);
+                self.kernels += 1.0;
             }
             _ => {}
         }

@@ -6,7 +6,8 @@ use swath_array::tensor::{Axis, coalesce};
 
 use super::reduce::reduction;
 use super::{
-    GATHER, MATMUL, PLACE, PRELUDE, REDUCE, SCAN, SORT, TENSOR, TRANSPOSE, TensorKernel, headers, type_name,
+    GATHER, MATMUL, NUMBERS, PLACE, PRELUDE, REDUCE, SCAN, SCATTER, SORT, TENSOR, TRANSPOSE, TensorKernel,
+    headers, type_name,
 };
 use crate::error::{Error, Result};
 
@@ -68,8 +69,8 @@ pub fn transpose_kernel(size: usize) -> TensorKernel {
     }
 }
 
-/// Axes that a gather takes indices for; `GATHER_AXES` in the source.
-pub const GATHER_AXES: usize = 6;
+/// Axes that there may be indices for; `INDEXED_AXES` in the source.
+pub const INDEXED_AXES: usize = 6;
 
 /// Elements by their numbers; an entry point for each size of an element.
 pub fn gather_kernel() -> TensorKernel {
@@ -82,8 +83,25 @@ pub fn gather_kernel() -> TensorKernel {
             "tensor_gather_8",
             "tensor_gather_16",
         ],
-        headers: vec![PRELUDE, TENSOR, GATHER],
+        headers: vec![PRELUDE, TENSOR, NUMBERS, GATHER],
         body: String::from("// tensor_gather\n"),
+    }
+}
+
+/// Values put by number; an entry point for each size of an element, and one that finds the last value of each.
+pub fn scatter_kernel() -> TensorKernel {
+    TensorKernel {
+        name: "tensor_scatter",
+        entries: &[
+            "tensor_scatter_mark",
+            "tensor_scatter_1",
+            "tensor_scatter_2",
+            "tensor_scatter_4",
+            "tensor_scatter_8",
+            "tensor_scatter_16",
+        ],
+        headers: vec![PRELUDE, TENSOR, NUMBERS, SCATTER],
+        body: String::from("// tensor_scatter\n"),
     }
 }
 

@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 
 pub use elementwise::{compile_elementwise, elementwise_words};
 pub use library::{
-    GATHER_AXES, MATMUL_TILE, MATMUL_TILE_LARGE, batch_words, gather_kernel, has_large_tiles, matmul_kernel,
-    place_kernel, scan_kernel, sort_kernel, transpose_kernel,
+    INDEXED_AXES, MATMUL_TILE, MATMUL_TILE_LARGE, batch_words, gather_kernel, has_large_tiles, matmul_kernel,
+    place_kernel, scan_kernel, scatter_kernel, sort_kernel, transpose_kernel,
 };
 pub use loops::{Loops, Operand, length_words};
 pub use reduce::{ReducePlan, compile_reduce, compile_reduce_finish};
@@ -55,7 +55,9 @@ const REDUCE: &str = include_str!("../../../kernels/tensor_reduce.cuh");
 const TRANSPOSE: &str = include_str!("../../../kernels/tensor_transpose.cuh");
 const MATMUL: &str = include_str!("../../../kernels/tensor_matmul.cuh");
 const SCAN: &str = include_str!("../../../kernels/tensor_scan.cuh");
+const NUMBERS: &str = include_str!("../../../kernels/tensor_numbers.cuh");
 const GATHER: &str = include_str!("../../../kernels/tensor_gather.cu");
+const SCATTER: &str = include_str!("../../../kernels/tensor_scatter.cu");
 const PLACE: &str = include_str!("../../../kernels/tensor_place.cu");
 const SORT: &str = include_str!("../../../kernels/tensor_sort.cuh");
 const RANDOM: &str = include_str!("../../../kernels/tensor_random.cuh");

@@ -158,6 +158,10 @@ impl BlockOperator for Put {
         }
         Ok(vec![result.freeze()])
     }
+
+    fn device_form(&self, _: &Region) -> Option<DeviceForm> {
+        Some(DeviceForm::Put { outer: self.outer, names: self.axis_names.clone() })
+    }
 }
 
 /// Puts single elements, one for each offset.
@@ -221,6 +225,10 @@ impl BlockOperator for PutRows {
             }
         });
         Ok(vec![result.freeze()])
+    }
+
+    fn device_form(&self, _: &Region) -> Option<DeviceForm> {
+        Some(DeviceForm::PutRows)
     }
 }
 
