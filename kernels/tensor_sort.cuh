@@ -1,12 +1,13 @@
 // Sorts along the last axis: words that compare as the values do, for the radix sort of `radix_sort.cu`, and what is
-// made of the order that it finds. NaN is greatest, −0.0 equals 0.0, complex numbers go by their real part first.
+// made of the order that it finds. NaN is greatest, −0.0 equals 0.0, complex numbers go by their real part first, and those
+// with a NaN by which part it is, the imaginary one first, then by the other.
 
 struct TensorSortParams {
     u64 count;
     u64 length;  // of a row
     const u8* input;
-    u8* words;  // of the values, or of the imaginary parts
-    u8* more;   // of the real parts, of complex numbers
+    u8* words;  // of the values, the last of each
+    u8* more;   // of complex numbers the first ones
     u32* rows;  // the row of each value
     u64 flip;   // all ones for the greatest first
 };
@@ -31,19 +32,29 @@ template <class T> DEVICE u64 sort_word(T x) {
 }
 template <class T> using SortWord = Wrapping<Part<T>>;
 
+// What elements are compared by, the first word before the second.
+template <class T> constexpr int key_words = is_complex<T> ? 2 : 1;
+template <class T> struct SortKey {
+    u64 words[key_words<T>];
+};
+template <class T> DEVICE SortKey<T> sort_key(T x) {
+    if constexpr (is_complex<T>) {
+        // No number's word is among the last three, also of 32 bits.
+        bool re = x.re != x.re, im = x.im != x.im;
+        u64 first = re || im ? ~0ull - 3 + (2 * re + im) : sort_word(x.re);
+        return SortKey<T>{{first, re && im ? 0 : sort_word(im ? x.re : x.im)}};
+    } else {
+        return SortKey<T>{{sort_word(x)}};
+    }
+}
+
 template <class T> DEVICE void sort_words(const TensorSortParams& p) {
     u64 at = (u64)blockIdx.x * BLOCK + threadIdx.x;
     if (at >= p.count) return;
-    T x = load<T>(p.input, (i64)at);
-    if constexpr (is_complex<T>) {
-        // With a part that is NaN it goes behind all others.
-        bool nan = op_is_nan(x);
-        ((SortWord<T>*)p.more)[at] = (SortWord<T>)((nan ? ~0ull : sort_word(x.re)) ^ p.flip);
-        ((SortWord<T>*)p.words)[at] = (SortWord<T>)((nan ? ~0ull : sort_word(x.im)) ^ p.flip);
-    } else {
-        constexpr u64 bits = ~0ull >> (64 - 8 * sizeof(T));
-        ((SortWord<T>*)p.words)[at] = (SortWord<T>)((sort_word(x) ^ p.flip) & bits);
-    }
+    SortKey<T> key = sort_key(load<T>(p.input, (i64)at));
+    constexpr u64 bits = ~0ull >> (64 - 8 * sizeof(Part<T>));
+    if constexpr (is_complex<T>) ((SortWord<T>*)p.more)[at] = (SortWord<T>)((key.words[0] ^ p.flip) & bits);
+    ((SortWord<T>*)p.words)[at] = (SortWord<T>)((key.words[key_words<T> - 1] ^ p.flip) & bits);
     if (p.rows) p.rows[at] = (u32)(at / p.length);
 }
 

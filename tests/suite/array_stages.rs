@@ -1,5 +1,6 @@
 //! Sorts, scans, takes, joins and replacements of arrays as stages on the device, against the CPU.
 
+use num_complex::Complex;
 use swath::array::{Computed, Watch, compute, explain, persist, to_frame};
 use swath::config::{Config, Fallback, Placement};
 use swath::memory::Tier;
@@ -110,6 +111,16 @@ fn sorts_run_on_the_device() {
                         Bound::Exact,
                     )?);
                 }
+            }
+        }
+        let parts = [1.0, -0.0, f64::INFINITY, f64::NAN, -2.0];
+        let pairs = parts.iter().flat_map(|&re| parts.map(|im| Scalar::Complex(Complex::new(re, im))));
+        let pairs: Vec<Scalar> = pairs.collect();
+        for dtype in [DType::C64, DType::C128] {
+            let x = array(tensor(&pairs, dtype, &[pairs.len()]));
+            for descending in [false, true] {
+                let what = format!("argsort of {dtype} with NaN, descending {descending}");
+                cases.push(case(what, sort::argsort(&x, 0, descending, true), Bound::Exact)?);
             }
         }
         Ok(cases)

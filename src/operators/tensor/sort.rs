@@ -25,7 +25,7 @@ pub enum Sorted {
 /// # Shape      [..., n] → [..., n], row-major: the values, or their indices.
 /// # Memory     the result, and for each value up to 40 bytes of words and row numbers.
 /// # Guarantee  stable, also where `descending`; NaN is the greatest, −0.0 equals 0.0; complex numbers go by their real
-///   part, then the imaginary one, those with a NaN are equal.
+///   part, then the imaginary one, those with a NaN by which part it is, the imaginary one first, then by the other.
 /// # Errors     `unsupported` beyond 2³² values; out of memory.
 /// # Source     as [`radix_sort`](crate::operators::sort).
 pub fn run_sort(
