@@ -1,6 +1,6 @@
 // Sorts along the last axis: words that compare as the values do, for the radix sort of `radix_sort.cu`, and what is
-// made of the order that it finds. NaN is greatest, −0.0 equals 0.0, complex numbers go by their real part first, and those
-// with a NaN by which part it is, the imaginary one first, then by the other.
+// made of the order that it finds. NaN is greatest, −0.0 equals 0.0, complex numbers go by their real part first, and
+// those with a NaN by which part it is, the imaginary one first, then by the other.
 
 struct TensorSortParams {
     u64 count;

@@ -7,7 +7,7 @@ use swath::memory::Tier;
 use swath::session::Session;
 use swath_array::build::index::{self, Index};
 use swath_array::build::manipulate::{broadcast_to, concat, flip, moveaxis, reshape};
-use swath_array::build::{creation, elementwise, linalg, reduce, scan, sort};
+use swath_array::build::{creation, elementwise, linalg, reduce, scan, sort, unique};
 use swath_array::program::{BinaryOp, UnaryOp};
 use swath_array::run::Runner;
 use swath_array::{Array, DType, ErrorKind, Result, Scalar, Tensor};
@@ -292,6 +292,44 @@ fn numbers_to_put_at_that_an_axis_has_not_are_refused_as_on_the_cpu() {
 }
 
 #[test]
+fn places_in_what_is_sorted_are_found_on_the_device() {
+    compare(|| {
+        let mut cases = Vec::new();
+        for dtype in DType::ALL {
+            let special = specials(dtype);
+            let special = array(tensor(&special, dtype, &[special.len()]));
+            let sorted = sort::sort(&special, 0, false, true)?;
+            let order = sort::argsort(&special, 0, false, true)?;
+            for (number, x) in layouts(dtype, &[3, 5, 7]).into_iter().map(array).enumerate() {
+                let found = sort::searchsorted(&sorted, &x, number % 2 == 0, None);
+                cases.push(case(format!("places of {dtype} {number}"), found, Bound::Exact)?);
+            }
+            for right in [false, true] {
+                let what = format!("places of special {dtype}, right {right}");
+                let found = sort::searchsorted(&special, &special, right, Some(&order));
+                cases.push(case(what, found, Bound::Exact)?);
+            }
+            let empty = array(numbers(dtype, &[0], 1));
+            let found = sort::searchsorted(&empty, &special, false, None);
+            cases.push(case(format!("places of {dtype} in nothing"), found, Bound::Exact)?);
+            let found = sort::searchsorted(&sorted, &empty, false, None);
+            cases.push(case(format!("no places of {dtype}"), found, Bound::Exact)?);
+        }
+        let edges = array(sorted_numbers(DType::F32, 100));
+        let x = array(numbers(DType::F64, &[2000], 1));
+        cases.push(case("mixed types", sort::searchsorted(&edges, &x, true, None), Bound::Exact)?);
+        let down = flip(&edges, None)?;
+        cases.push(case("digitize", unique::digitize(&x, &down, true, &Runner::new()), Bound::Exact)?);
+        Ok(cases)
+    });
+}
+
+fn sorted_numbers(dtype: DType, count: usize) -> Tensor {
+    let sorted = sort::sort(&array(numbers(dtype, &[count], 1)), 0, false, true).expect("made");
+    Runner::new().compute(&sorted).expect("sorted")
+}
+
+#[test]
 fn numbers_that_an_axis_has_not_are_refused_by_the_device() {
     let _mode = mode(true);
     let session = on_device(1024);
@@ -457,18 +495,24 @@ fn what_finds_no_room_on_the_device_is_spilled_and_comes_back() {
     }
 }
 
+/// How many elements lie where: an operator without a kernel.
+fn counts_of(x: &Array) -> Array {
+    let (bins, range) = (unique::Bins::Count(4), Some((-10.0, 10.0)));
+    unique::histogram(x, &bins, range, None, false, &Runner::new()).expect("made").0
+}
+
 #[test]
 fn operators_without_a_kernel_say_so() {
     let x = array(numbers(DType::F64, &[50], 1));
-    let places = sort::searchsorted(&x, &x, false, None).expect("made");
+    let counts = counts_of(&x);
     let _mode = mode(false);
-    let error = compute(&on_device(64 << 20), std::slice::from_ref(&places), &Watch::default())
+    let error = compute(&on_device(64 << 20), std::slice::from_ref(&counts), &Watch::default())
         .expect_err("the policy forbids the CPU");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     let session = session(Config { placement: Placement::Device, ..Config::default() });
-    let computed = compute(&session, &[places], &Watch::default()).expect("the CPU takes it");
-    let note = computed.receipt.operators[1].note.clone().unwrap_or_default();
-    assert!(note.contains("no kernel for searchsorted"), "{}", computed.receipt);
+    let computed = compute(&session, &[counts], &Watch::default()).expect("the CPU takes it");
+    let mut notes = computed.receipt.operators.iter().filter_map(|operator| operator.note.as_deref());
+    assert!(notes.any(|note| note.contains("no kernel for histogram")), "{}", computed.receipt);
 }
 
 #[test]
@@ -482,9 +526,8 @@ fn explain_gives_both_places_costs() {
     assert!(placed.contains("  1  sort: float64(300, 400)"), "{placed}");
     assert!(placed.contains("on gpu:0 (device ") && placed.contains(", host "), "{placed}");
     assert!(placed.contains("stays on the device") && placed.contains("comes down"), "{placed}");
-    let places = sort::searchsorted(&reshape(&x, &[-1]).expect("made"), &x, false, None).expect("made");
-    let refused = text(device, &places);
-    assert!(refused.contains("on host (no kernel for searchsorted)"), "{refused}");
+    let refused = text(device, &counts_of(&x));
+    assert!(refused.contains("on host (no kernel for histogram)"), "{refused}");
     // So little is done sooner than sent.
     let little = sort::sort(&array(numbers(DType::F64, &[20], 1)), 0, false, true).expect("made");
     let kept = text(Config::default(), &little);

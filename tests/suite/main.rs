@@ -25,6 +25,7 @@ mod placement;
 mod products;
 mod program;
 mod scatter;
+mod search;
 mod simulator;
 mod solvers;
 mod sort;

@@ -186,6 +186,9 @@ pub enum DeviceForm {
     /// The first input, with the elements of each row whose numbers the same row of the third input (`int64`) has
     /// replaced by that row of the second; of several values the last stays.
     PutRows,
+    /// For each element of the first input the number of elements of the second, a vector that ascends, that are less
+    /// than it, or, with `right`, not greater (`int64`); NaN is the greatest.
+    Search { right: bool },
     /// The first input, with the elements that slices of its axes name replaced by the second.
     Paste { slices: Vec<Slice> },
     /// The transform of each row to or from as many points, times `scale`. Rows may have more values than are needed, or

@@ -13,6 +13,7 @@ mod place;
 mod reduce;
 mod scan;
 mod scatter;
+mod search;
 mod sort;
 mod source;
 mod steps;
@@ -39,6 +40,7 @@ pub use place::{run_concat, run_paste, run_place};
 pub use reduce::{DevicePartial, finish_reduce, run_reduce, run_reduce_partial};
 pub use scan::run_scan;
 pub use scatter::{run_put, run_put_rows};
+pub use search::run_search;
 pub use sort::{Sorted, run_sort};
 
 /// A strided view of device memory; cheap to clone. Strides count elements, a broadcast axis has stride 0.

@@ -16,9 +16,10 @@ use crate::worker::Task;
 /// Copies a tensor with elements, or whole slices, along the axes from `axis` on replaced, as many as there are
 /// `indices`: at each place of the indices, what has the numbers there. Negative numbers count from the end.
 ///
-/// # Shape      input [outer…, indexed…, inner…], indices `int64` [k…], values [outer…, k…, inner…] → input's, row-major.
-/// # Memory     the result, and 4 bytes for each element of the indexed axes; indices, and values of several axes k…, once
-///   more where they do not lie in row-major order.
+/// # Shape      input [outer…, indexed…, inner…], indices `int64` [k…], values [outer…, k…, inner…] → the input's,
+///   row-major.
+/// # Memory     the result, and 4 bytes for each element of the indexed axes; indices, and values of several axes k…,
+///   once more where they do not lie in row-major order.
 /// # Traffic    fills, marks and reads the 4 bytes, reads indices once, and of input and values what stays; writes the
 ///   result once.
 /// # Guarantee  of several values for one element the last in row-major order stays.

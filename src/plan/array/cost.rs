@@ -85,6 +85,11 @@ impl Work {
                 self.gathered += read_of(1);
                 self.kernels += 1.0;
             }
+            // All but the last elements that are looked at are in caches.
+            (_, Some(DeviceForm::Search { .. })) => {
+                self.gathered += elements;
+                self.nodes += elements * (read_of(1) + 1.0).log2();
+            }
             _ => {}
         }
     }

@@ -27,7 +27,8 @@ use crate::device::MathLibrary;
 use crate::error::{Error, Result};
 use crate::operators::tensor::{
     DevicePartial, DeviceTensor, Multiplier, Sorted, finish_reduce, run_decompose, run_fft, run_gather,
-    run_paste, run_product, run_put, run_put_rows, run_reduce_partial, run_scan, run_sort, run_take,
+    run_paste, run_product, run_put, run_put_rows, run_reduce_partial, run_scan, run_search, run_sort,
+    run_take,
 };
 use crate::plan::engine::Engine;
 use crate::plan::tier_metrics::tiers_of;
@@ -636,6 +637,7 @@ fn run_form(task: &mut Task<'_>, form: &DeviceForm, inputs: &[DeviceTensor]) -> 
             run_put(task, into, *outer, indices, values, names)
         }
         (DeviceForm::PutRows, [into, values, indices]) => run_put_rows(task, into, indices, values),
+        (DeviceForm::Search { right }, [values, sorted]) => run_search(task, values, sorted, *right),
         (DeviceForm::Paste { slices }, [into, values]) => run_paste(task, into, slices, values),
         (DeviceForm::Fourier { transform, points, scale }, [rows]) => {
             by = Some(format!("by {}", task.fft()?));

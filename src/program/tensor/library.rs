@@ -6,8 +6,8 @@ use swath_array::tensor::{Axis, coalesce};
 
 use super::reduce::reduction;
 use super::{
-    GATHER, MATMUL, NUMBERS, PLACE, PRELUDE, REDUCE, SCAN, SCATTER, SORT, TENSOR, TRANSPOSE, TensorKernel,
-    headers, type_name,
+    GATHER, MATMUL, NUMBERS, PLACE, PRELUDE, REDUCE, SCAN, SCATTER, SEARCH, SORT, TENSOR, TRANSPOSE,
+    TensorKernel, headers, type_name,
 };
 use crate::error::{Error, Result};
 
@@ -164,4 +164,11 @@ pub fn sort_kernel(dtype: DType) -> TensorKernel {
     body.push_str(&entry("tensor_sorted", "TensorSortedParams", &format!("sorted<{name}>")));
     let headers = headers(dtype.is_complex(), false).into_iter().chain([SORT]).collect();
     TensorKernel { name: "tensor_sort", entries: &["tensor_sort_words", "tensor_sorted"], headers, body }
+}
+
+/// Places of values in a vector that is in order.
+pub fn search_kernel(dtype: DType) -> TensorKernel {
+    let body = entry("tensor_search", "TensorSearchParams", &format!("search<{}>", type_name(dtype)));
+    let headers = headers(dtype.is_complex(), false).into_iter().chain([SORT, SEARCH]).collect();
+    TensorKernel { name: "tensor_search", entries: &["tensor_search"], headers, body }
 }

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 pub use elementwise::{compile_elementwise, elementwise_words};
 pub use library::{
     INDEXED_AXES, MATMUL_TILE, MATMUL_TILE_LARGE, batch_words, gather_kernel, has_large_tiles, matmul_kernel,
-    place_kernel, scan_kernel, scatter_kernel, sort_kernel, transpose_kernel,
+    place_kernel, scan_kernel, scatter_kernel, search_kernel, sort_kernel, transpose_kernel,
 };
 pub use loops::{Loops, Operand, length_words};
 pub use reduce::{ReducePlan, compile_reduce, compile_reduce_finish};
@@ -60,6 +60,7 @@ const GATHER: &str = include_str!("../../../kernels/tensor_gather.cu");
 const SCATTER: &str = include_str!("../../../kernels/tensor_scatter.cu");
 const PLACE: &str = include_str!("../../../kernels/tensor_place.cu");
 const SORT: &str = include_str!("../../../kernels/tensor_sort.cuh");
+const SEARCH: &str = include_str!("../../../kernels/tensor_search.cuh");
 const RANDOM: &str = include_str!("../../../kernels/tensor_random.cuh");
 
 /// The files of the library that elements are computed with.

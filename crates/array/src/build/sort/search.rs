@@ -9,7 +9,7 @@ use crate::build::elementwise::cast;
 use crate::build::index::take;
 use crate::dtype::DType;
 use crate::error::{Error, Result, show_shape};
-use crate::graph::{Array, BlockOperator, Region};
+use crate::graph::{Array, BlockOperator, DeviceForm, Region};
 use crate::kernel::sort::{Ordered, compare_complex, dispatch_ordered};
 use crate::tensor::{Tensor, TensorMut};
 
@@ -97,5 +97,9 @@ impl BlockOperator for Search {
             }
         });
         Ok(vec![result.freeze()])
+    }
+
+    fn device_form(&self, _: &Region) -> Option<DeviceForm> {
+        Some(DeviceForm::Search { right: self.side_right })
     }
 }
