@@ -32,7 +32,7 @@ pub fn run_decompose(
     inputs: &[DeviceTensor],
     start: &[usize],
 ) -> Result<Decomposed> {
-    let batch = Batch::of(inputs, start)?;
+    let batch = Batch::of(decomposition, inputs, start)?;
     let a = &inputs[0];
     let mut by = task.solver()?;
     let takes_lu = matches!(
@@ -80,6 +80,20 @@ pub struct Decomposed {
 const BATCHED_SIDE_MAX: usize = 256;
 const BATCHED_EIGEN_SIDE_MAX: usize = 64;
 
+/// Whether a decomposition of so many matrices of this shape is one for all.
+pub fn is_batched(decomposition: Decomposition, matrix: &[usize], count: usize) -> bool {
+    let side_max = match decomposition {
+        Decomposition::Cholesky { .. }
+        | Decomposition::Determinant
+        | Decomposition::SignAndLogarithm
+        | Decomposition::Inverse
+        | Decomposition::Solve => BATCHED_SIDE_MAX,
+        Decomposition::SelfAdjointEigen | Decomposition::SelfAdjointEigenvalues => BATCHED_EIGEN_SIDE_MAX,
+        _ => 0,
+    };
+    count > 1 && matrix.iter().all(|&side| side <= side_max)
+}
+
 /// What LU leaves of a batch.
 struct Lu {
     /// By columns.
@@ -91,6 +105,8 @@ struct Lu {
 
 /// Matrices of one shape and type.
 struct Batch<'a> {
+    /// Whether they are many and small, and taken at once where that goes.
+    is_batched: bool,
     front: &'a [usize],
     count: usize,
     rows: usize,
@@ -101,7 +117,7 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    fn of(inputs: &'a [DeviceTensor], start: &'a [usize]) -> Result<Batch<'a>> {
+    fn of(decomposition: Decomposition, inputs: &'a [DeviceTensor], start: &'a [usize]) -> Result<Batch<'a>> {
         let wrong = || Error::bug(format!("a decomposition of {inputs:?} from {start:?} on"));
         let a = inputs.first().ok_or_else(wrong)?;
         let (front, matrix) = a.shape.split_at_checked(start.len()).ok_or_else(wrong)?;
@@ -122,13 +138,14 @@ impl<'a> Batch<'a> {
         };
         let place = Place { front, start, matrix };
         let count = front.iter().product();
-        Ok(Batch { front, count, rows, columns, dtype: a.dtype, numbers, place })
+        let is_batched = is_batched(decomposition, matrix, count);
+        Ok(Batch { is_batched, front, count, rows, columns, dtype: a.dtype, numbers, place })
     }
 
     fn cholesky(&self, task: &mut Task<'_>, a: &DeviceTensor, upper: bool) -> Result<Vec<DeviceTensor>> {
         let n = self.rows;
         let factor = by_columns(task, a)?;
-        let infos = match self.is_small(BATCHED_SIDE_MAX) {
+        let infos = match self.is_batched {
             true => {
                 let matrices = self.addresses(task, &factor)?;
                 let count = self.count;
@@ -147,7 +164,7 @@ impl<'a> Batch<'a> {
 
     /// cuBLAS, where it factors all matrices in one kernel: they are many and small, and it is there.
     fn lu_batcher(&self, task: &mut Task<'_>) -> Result<Option<String>> {
-        if !self.is_small(BATCHED_SIDE_MAX) {
+        if !self.is_batched {
             return Ok(None);
         }
         match task.blas() {
@@ -405,8 +422,7 @@ impl<'a> Batch<'a> {
         let values = self.alloc(task, self.dtype.real(), &[n])?;
         let is_finite = |i: usize| greatest[i].is_finite();
         let finite: Vec<usize> = (0..self.count).filter(|&i| is_finite(i)).collect();
-        let is_batched =
-            self.is_small(BATCHED_EIGEN_SIDE_MAX) && finite.len() == self.count && task.has_eigen_batch()?;
+        let is_batched = self.is_batched && finite.len() == self.count && task.has_eigen_batch()?;
         let infos = match is_batched {
             true => {
                 let (a, values) = (matrix.address(), values.address());
@@ -537,11 +553,6 @@ impl<'a> Batch<'a> {
             }
             None => Ok(infos),
         }
-    }
-
-    /// Whether there are several matrices, with sides of at most so many.
-    fn is_small(&self, side_max: usize) -> bool {
-        self.count > 1 && self.rows.max(self.columns) <= side_max
     }
 
     /// The addresses of the matrices that lie one after the other in a tensor.

@@ -31,7 +31,7 @@ use crate::program::tensor::Operand;
 use crate::worker::Task;
 
 pub use copy::run_copy;
-pub use decompose::{Decomposed, run_decompose};
+pub use decompose::{Decomposed, is_batched, run_decompose};
 pub use elementwise::run_elementwise;
 pub use fft::run_fft;
 pub use gather::{run_gather, run_take};

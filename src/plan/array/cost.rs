@@ -6,6 +6,7 @@ use swath_array::run::fuse::weight;
 use swath_array::run::region::input_regions;
 use swath_array::run::stages::Stage;
 
+use crate::operators::tensor::is_batched;
 use crate::plan::cost::{CostModel, Seconds, speed_up};
 
 /// Numbers that a core, or a device, multiplies and adds while it handles one row of an expression.
@@ -77,9 +78,13 @@ impl Work {
                 let matrix = |i: usize| inputs.get(i).map_or(&[][..], |input| &input.shape[start.len()..]);
                 let right = matrix(1).last().copied().unwrap_or(0);
                 let (operations, kernels) = decomposition_work(*decomposition, matrix(0), right);
-                let count = inputs[0].shape[..start.len()].iter().product::<usize>() as f64;
-                self.nodes += count * operations / FLOPS_PER_NODE;
-                self.kernels += count * kernels;
+                let count = inputs[0].shape[..start.len()].iter().product::<usize>();
+                self.nodes += count as f64 * operations / FLOPS_PER_NODE;
+                // Many small ones take a few kernels altogether.
+                self.kernels += match is_batched(*decomposition, matrix(0), count) {
+                    true => 4.0,
+                    false => count as f64 * kernels,
+                };
             }
             (_, Some(DeviceForm::Put { .. } | DeviceForm::PutRows)) => {
                 self.gathered += read_of(1);
