@@ -22,6 +22,8 @@ import time
 
 GIB = 1 << 30
 MIB = 1 << 20
+# DLPack's number for it.
+CUDA = 2
 # Threads of other libraries may still be looking for work right after theirs is done.
 REST_S = 0.02
 
@@ -51,7 +53,18 @@ def libraries(threads):
         missing["swath"] = "the package is not installed"
     else:
         hold = lambda a, chunks: sw.from_array(a, chunks=chunks) if chunks else sw.asarray(a)
-        found.append(Library("swath", sw, hold, lambda a: a.compute(), np.asarray))
+
+        def at(placement, work):
+            """Runs work where it is to be measured, whatever the costs say."""
+            sw.options.placement = placement
+            return work()
+
+        found.append(Library("swath", sw, hold, lambda a: at("host", a.compute), np.asarray))
+        if at("device", (sw.zeros(4) + 1).persist).__dlpack_device__()[0] == CUDA:
+            # What is held lies on the device, and so does what is computed: `persist` waits for it.
+            there = lambda a, chunks: at("device", (sw.from_array(a) + 0).persist)
+            keep = lambda a: at("device", a.persist)
+            found.append(Library("swath cuda", sw, there, keep, lambda a: np.asarray(a.compute())))
     da = importable("dask.array")
     if da is None:
         missing["dask"] = "not installed"
@@ -129,6 +142,9 @@ def singular_values(m, name, x):
         u, s, v = m.linalg.svd(x)
         return dask.delayed(lambda parts: parts[1])((u, s, v))
     u, s, v = m.linalg.svd(x, full_matrices=False)
+    if name == "swath cuda":
+        # The values need the vectors' factors, but not the vectors: these are asked for first.
+        u.persist(), v.persist()
     return m.compute(u, s, v)[1] if name == "swath" else s
 
 
@@ -150,9 +166,9 @@ def stencil(m, name, x):
         return five_points_torch(m, x)
     if name == "dask":
         return m.map_overlap(five_points, x, depth=1, boundary="none", dtype=x.dtype)
-    if hasattr(m, "map_overlap"):
+    if name == "swath":
         return m.map_overlap(five_points, x, depth=1, boundary="none")
-    # The same neighbours by slices; no Python runs on blocks then.
+    # The same neighbours by slices: no Python runs on a device.
     middle = x[1:-1, 1:-1] + x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:]
     rows = m.concatenate([x[1:-1, :1], middle / 5.0, x[1:-1, -1:]], axis=1)
     return m.concatenate([x[:1], rows, x[-1:]], axis=0)
@@ -185,7 +201,7 @@ def rechunk(m, name, *columns):
     if name.startswith("torch"):
         return m.cat(columns, 1)
     whole = m.concatenate(columns, axis=1)
-    if name in ("dask", "swath"):
+    if name.startswith(("dask", "swath")):
         whole = whole.rechunk((whole.shape[0] // 32, whole.shape[1]))
     return whole
 
@@ -228,6 +244,18 @@ def work(scale):
     ]
 
 
+# Arrays of the first input's size that have to be read or written, where that is what takes the time.
+ARRAYS_MOVED = {
+    "elementwise chain": 3,
+    "sum, axis 0": 1,
+    "sum, axis 1": 1,
+    "sum, all": 1,
+    "x + x.T": 2,
+    "std, axis 0": 1,
+    "rechunk columns to slabs": 64,
+}
+
+
 def close(answer, expected):
     """Whether all elements agree, relative to the largest; an answer that has other shapes does not."""
     import numpy as np
@@ -248,8 +276,10 @@ def measure_work(arguments):
         print(f"left out: {name}: {why}")
     names = [library.name for library in known]
     print(f"\nSeconds: median of {arguments.rounds} rounds, best in brackets; libraries take turns.\n")
-    print("| work | " + " | ".join(names) + " | swath / numpy | swath / dask |")
-    print("|---|" + "---|" * (len(names) + 2))
+    ratios = [("swath", "numpy"), ("swath", "dask"), ("swath cuda", "torch cuda"), ("swath cuda", "cupy")]
+    ratios = [pair for pair in ratios if set(pair) <= set(names)]
+    print("| work | " + " | ".join(names + [f"{ours} / {theirs}" for ours, theirs in ratios]) + " |")
+    print("|---|" + "---|" * (len(names) + len(ratios)))
     figures, wrong = [], []
     for title, function, make, chunks in work(arguments.scale):
         if arguments.only and not any(part in title for part in arguments.only):
@@ -287,16 +317,44 @@ def measure_work(arguments):
         def cell(name):
             return f"{medians[name]:.4f} ({min(times[name]):.4f})" if name in medians else "–"
 
-        def ratio(peer):
-            both = "swath" in medians and peer in medians
-            return f"{medians['swath'] / medians[peer]:.2f}" if both else "–"
+        def ratio(pair):
+            ours, theirs = (medians.get(name) for name in pair)
+            return f"{ours / theirs:.2f}" if ours and theirs else "–"
 
-        print(f"| {title} | " + " | ".join(map(cell, names)) + f" | {ratio('numpy')} | {ratio('dask')} |", flush=True)
+        print(f"| {title} | " + " | ".join([*map(cell, names), *map(ratio, ratios)]) + " |", flush=True)
         for name, note in notes.items():
             print(f"|   {name}: {note} |", flush=True)
         best = {name: min(taken) for name, taken in times.items()}
         figures.append({"work": title, "median_s": medians, "best_s": best, "notes": notes})
+        if title in ARRAYS_MOVED and "swath cuda" in best:
+            figures[-1]["bytes"] = ARRAYS_MOVED[title] * values[0].nbytes
+    if copied := device_copy(known):
+        print(f"\nOn the device a copy moves {copied / 1e9:.0f} GB/s, read and written. Of that:\n")
+        for figure in figures:
+            for name in figure["best_s"] if "bytes" in figure else ():
+                if name in ("swath cuda", "torch cuda", "cupy"):
+                    share = figure["bytes"] / figure["best_s"][name] / copied
+                    print(f"- {figure['work']}, {name}: {100 * share:.0f} %")
+        figures.append({"work": "copy on the device", "bytes_per_s": copied})
     return figures, wrong
+
+
+def device_copy(known):
+    """The bytes that PyTorch's or CuPy's copy moves in a second, at best."""
+    library = next((library for library in known if library.name in ("torch cuda", "cupy")), None)
+    if library is None:
+        return None
+    import numpy as np
+
+    held = library.hold(np.ones(GIB // 8), None)
+    copy = held.clone if library.name == "torch cuda" else held.copy
+    taken = []
+    for _ in range(10):
+        library.compute(held)
+        began = time.perf_counter()
+        library.compute(copy())
+        taken.append(time.perf_counter() - began)
+    return 2 * GIB / min(taken)
 
 
 # Parts that run in processes of their own.

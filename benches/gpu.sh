@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests and measures Swath on this machine's GPU, in one call. Lies in a bundle that `cargo xtask gpu-bundle` made and
-# needs only that bundle, the NVIDIA driver, NVRTC and python3; benches/README.md says how to use it.
+# needs only that bundle, the NVIDIA driver, NVRTC and python3 (for arrays with NumPy); benches/README.md says how to use it.
 #
 # A step that fails is reported and the next one runs; the exit code says at the end whether all went well.
 #
@@ -11,6 +11,7 @@
 #   GPU_ITERATIONS     hot runs of each query of `swath bench tpch` (3)
 #   GPU_DATA           a folder with TPC-H data, or for it (made, and removed at the end)
 #   GPU_ROWS           rows of `swath bench operators` (1e7)
+#   GPU_SCALE          of `arrays.py`, from the bundle of arrays: 8 is 1 GiB for most work (8)
 #   GPU_TESTS          modules of tests to run (operators differential joins sort window aggregates strings tensor arrays array_stages products solvers transforms tpch_device)
 set -uo pipefail
 
@@ -78,18 +79,42 @@ step() {
     return 1
 }
 
+# expand PACKED FILE
+expand() {
+    if command -v xz >/dev/null; then
+        xz --decompress --stdout "$1" >"$2"
+    else
+        python3 -c 'import lzma, shutil, sys
+shutil.copyfileobj(lzma.open(sys.argv[1]), open(sys.argv[2], "wb"))' "$1" "$2"
+    fi
+}
+
 unpack() {
     local name
     for name in swath suite; do
-        if command -v xz >/dev/null; then
-            xz --decompress --stdout "$bundle/$name.xz" >"$work/bin/$name" || return 1
-        else
-            python3 -c 'import lzma, shutil, sys
-shutil.copyfileobj(lzma.open(sys.argv[1]), open(sys.argv[2], "wb"))' "$bundle/$name.xz" "$work/bin/$name" || return 1
-        fi
+        expand "$bundle/$name.xz" "$work/bin/$name" || return 1
         chmod +x "$work/bin/$name"
     done
     "$work/bin/swath" --version
+}
+
+# Puts the Python package where PYTHONPATH leads.
+unpack_package() {
+    cp -r "$bundle/swath" "$work/package/" || return 1
+    expand "$bundle/swath/_swath.abi3.so.xz" "$work/package/swath/_swath.abi3.so" || return 1
+    python3 -c 'import swath; print(swath.__version__)'
+}
+
+# Fails unless arrays can be computed on a device.
+check_package() {
+    python3 -c 'import swath
+swath.options.placement, swath.options.fallback = "device", "error"
+kept = (swath.zeros(4) + 1).persist()
+print(kept.receipt, kept.__dlpack_device__())'
+}
+
+bench_arrays() {
+    python3 "$bundle/arrays.py" --part work --scale "${GPU_SCALE:-8}" --rounds 9 --output "$out/arrays.json"
 }
 
 # Whether `swath doctor` lists a device.
@@ -212,14 +237,15 @@ import json, os, re, sys
 
 out, date, gpu, driver, commit = sys.argv[1:]
 report = {"date": date, "gpu": gpu, "driver": driver, "commit": commit}
-parts = sorted(name for name in os.listdir(out) if re.fullmatch(r"(costs|device|operators|tpch-sf[0-9.]+)\.json", name))
+parts = sorted(name for name in os.listdir(out) if re.fullmatch(r"(arrays|costs|device|operators|tpch-sf[0-9.]+)\.json", name))
 if not parts:
     sys.exit("there are no figures")
 for part in parts:
     with open(os.path.join(out, part)) as file:
         report[part.removesuffix(".json")] = json.load(file)
 gpu_in_name = re.sub("[^a-z0-9]+", "-", gpu.lower()).strip("-")
-whole = f"{date}-{gpu_in_name}-{commit}.json"
+arrays = "-arrays" if "arrays.json" in parts else ""
+whole = f"{date}-{gpu_in_name}{arrays}-{commit}.json"
 with open(os.path.join(out, whole), "w") as file:
     json.dump(report, file, indent=1)
     file.write("\n")
@@ -239,12 +265,32 @@ calibrate() {
     "$work/bin/swath" calibrate --output "$out/costs.json"
 }
 
-export -f bench_operators calibrate
+export -f bench_operators calibrate expand unpack_package check_package bench_arrays
 export -f unpack check_device driver_version test_module sanitize bench_device bench_tpch collect
 export bundle work out data date commit
-rm -f "$out"/{costs,device,operators}.json "$out"/tpch-sf*.json
+rm -f "$out"/{arrays,costs,device,operators}.json "$out"/tpch-sf*.json
 
 say "Swath $commit, $date"
+# The bundle of arrays has the Python package in place of the programs.
+if [ -e "$bundle/arrays.py" ]; then
+    mkdir -p "$work/package"
+    export PYTHONPATH=$work/package${PYTHONPATH:+:$PYTHONPATH}
+    step "unpack the package" 120 unpack_package || exit 1
+    [ -n "${SWATH_DRIVER:-}" ] || [ ! -e /usr/local/nvidia/lib64/libcuda.so.1 ] ||
+        export SWATH_DRIVER=/usr/local/nvidia/lib64/libcuda.so.1
+    step "arrays on a device" 60 check_package || exit 1
+    note
+    export gpu=unknown driver=none
+    if command -v nvidia-smi >/dev/null; then
+        step "nvidia-smi" 30 driver_version && note && driver=$(head -n 1 "$work/step.txt") && gpu=${driver%%,*}
+    fi
+    step "bench arrays" 500 bench_arrays && note 60
+    reserve=0
+    step "figures in one file" 30 collect && note
+    [ "$failures" -eq 0 ] || { say "FAILED: $failures steps"; exit 1; }
+    say "all steps succeeded on $gpu in $SECONDS s"
+    exit 0
+fi
 # Without the programs or a device there is nothing to try.
 step "unpack" 60 unpack || exit 1
 if [ -z "${SWATH_DRIVER:-}" ]; then

@@ -1,14 +1,14 @@
 //! `cargo xtask gpu-bundle`: everything that a GPU machine needs to test and measure this build, in one folder.
 //!
-//! Such a machine may have no compiler and no network. The bundle holds `swath` and the integration tests as
-//! programs, and `benches/gpu.sh`, which runs them.
+//! Such a machine may have no compiler and no network. A bundle holds `benches/gpu.sh`, and for it `swath` and the
+//! integration tests as programs, or the Python package with the bench of arrays: all of it would be too much for one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::step::{cargo, run_program, shown, step, succeeds};
-use crate::{Outcome, root, target};
+use crate::{Outcome, package, root, target};
 
 /// The most that a bundle may hold, so that it travels easily.
 const BUNDLE_BYTES_MAX: u64 = 64 << 20;
@@ -16,21 +16,52 @@ const BUNDLE_BYTES_MAX: u64 = 64 << 20;
 const PROGRAMS: [&str; 2] = ["swath", "suite"];
 const SCRIPT: &str = "benches/gpu.sh";
 
-const USAGE: &str = "usage: cargo xtask gpu-bundle [--profile NAME] [--output FOLDER]";
+/// The Python package's library, by its cargo target and as Python looks for it.
+const LIBRARY: &str = "_swath";
+const LIBRARY_FILE: &str = "_swath.abi3.so";
+const ARRAYS_BENCH: &str = "benches/arrays.py";
+
+const USAGE: &str =
+    "usage: cargo xtask gpu-bundle [--part programs|arrays] [--profile NAME] [--output FOLDER]";
 
 struct Arguments {
+    part: Part,
     profile: String,
-    folder: PathBuf,
+    folder: Option<PathBuf>,
+}
+
+/// What goes into a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Programs,
+    Arrays,
 }
 
 /// Builds, packs, and says how to run the bundle.
 pub fn run(arguments: impl Iterator<Item = String>) -> Outcome {
-    let Arguments { profile, folder } = parse(arguments)?;
-    let built = step(&format!("build with profile {profile}"), || build(&profile))?;
+    let Arguments { part, profile, folder } = parse(arguments)?;
+    let folder = folder.unwrap_or_else(|| match part {
+        Part::Programs => target().join("gpu"),
+        Part::Arrays => target().join("gpu-arrays"),
+    });
+    let built = step(&format!("build with profile {profile}"), || build(part, &profile))?;
     step("pack", || {
         fs::create_dir_all(&folder).map_err(|error| failed("make", &folder, &error))?;
-        for (name, program) in PROGRAMS.iter().zip(&built) {
-            pack(program, &folder.join(format!("{name}.xz")))?;
+        match part {
+            Part::Programs => {
+                for (name, program) in PROGRAMS.iter().zip(&built) {
+                    pack(program, &folder.join(format!("{name}.xz")))?;
+                }
+            }
+            Part::Arrays => {
+                let package = folder.join("swath");
+                package::copy(&root().join("crates/python/python/swath"), &package)
+                    .map_err(|error| failed("make", &package, &error))?;
+                pack(&built[0], &package.join(format!("{LIBRARY_FILE}.xz")))?;
+                let bench = folder.join("arrays.py");
+                fs::copy(root().join(ARRAYS_BENCH), &bench)
+                    .map_err(|error| failed("write", &bench, &error))?;
+            }
         }
         let script = folder.join("gpu.sh");
         fs::copy(root().join(SCRIPT), &script).map_err(|error| failed("write", &script, &error))?;
@@ -49,23 +80,29 @@ pub fn run(arguments: impl Iterator<Item = String>) -> Outcome {
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Arguments> {
-    let mut parsed = Arguments { profile: "release".to_string(), folder: target().join("gpu") };
+    let mut parsed = Arguments { part: Part::Programs, profile: "release".to_string(), folder: None };
     while let Some(argument) = arguments.next() {
         let value = arguments.next().ok_or(USAGE)?;
-        match argument.as_str() {
-            "--profile" => parsed.profile = value,
-            "--output" => parsed.folder = value.into(),
+        match (argument.as_str(), value.as_str()) {
+            ("--part", "programs") => parsed.part = Part::Programs,
+            ("--part", "arrays") => parsed.part = Part::Arrays,
+            ("--profile", _) => parsed.profile = value,
+            ("--output", _) => parsed.folder = Some(value.into()),
             _ => return Err(USAGE.to_string()),
         }
     }
     Ok(parsed)
 }
 
-/// Builds the programs; returns their paths, in the order of [`PROGRAMS`]. Cargo builds the binaries of a package
-/// with its integration tests.
-fn build(profile: &str) -> Outcome<Vec<PathBuf>> {
+/// Builds what goes into a bundle; returns the paths of [`PROGRAMS`], in their order, or that of [`LIBRARY`]. Cargo builds
+/// the binaries of a package with its integration tests.
+fn build(part: Part, profile: &str) -> Outcome<Vec<PathBuf>> {
     let mut command = cargo();
-    command.args(["test", "--package", "swath", "--test", "suite", "--no-run", "--profile", profile]);
+    match part {
+        Part::Programs => command.args(["test", "--package", "swath", "--test", "suite", "--no-run"]),
+        Part::Arrays => command.args(["build", "--package", "swath-python", "--lib"]),
+    };
+    command.args(["--profile", profile]);
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     let shown = shown(&command);
     let output = command.output().map_err(|error| format!("`{shown}` did not start: {error}"))?;
@@ -74,22 +111,28 @@ fn build(profile: &str) -> Outcome<Vec<PathBuf>> {
     }
     let messages = String::from_utf8_lossy(&output.stdout);
     let find = |name: &&str| {
-        executable(&messages, name).ok_or_else(|| format!("`{shown}` names no program of target '{name}'"))
+        let found = match part {
+            Part::Programs => artifact(&messages, name, "\"executable\":\""),
+            Part::Arrays => artifact(&messages, name, "\"filenames\":[\""),
+        };
+        found.ok_or_else(|| format!("`{shown}` names no file of target '{name}'"))
     };
-    PROGRAMS.iter().map(find).collect()
+    match part {
+        Part::Programs => PROGRAMS.iter().map(find).collect(),
+        Part::Arrays => [LIBRARY].iter().map(find).collect(),
+    }
 }
 
-/// Finds the program of a target among cargo's messages, one JSON object on each line.
-fn executable(messages: &str, target: &str) -> Option<PathBuf> {
+/// Finds the file of a target among cargo's messages, one JSON object on each line, behind a key.
+fn artifact(messages: &str, target: &str, key: &str) -> Option<PathBuf> {
     let name = format!("\"name\":\"{target}\"");
-    let key = "\"executable\":\"";
     messages.lines().filter(|line| line.contains(&name)).find_map(|line| {
         let value = &line[line.find(key)? + key.len()..];
         Some(PathBuf::from(&value[..value.find('"')?]))
     })
 }
 
-/// Compresses a program without its symbols.
+/// Compresses a program or library without its symbols.
 fn pack(program: &Path, packed: &Path) -> Outcome {
     let stripped = packed.with_extension("");
     fs::copy(program, &stripped).map_err(|error| failed("write", &stripped, &error))?;
@@ -119,13 +162,7 @@ fn describe_commit() -> Outcome<String> {
 }
 
 fn check_size(folder: &Path) -> Outcome<u64> {
-    let entries = fs::read_dir(folder).map_err(|error| failed("list", folder, &error))?;
-    let mut bytes = 0;
-    for entry in entries {
-        let size =
-            entry.and_then(|entry| entry.metadata()).map_err(|error| failed("list", folder, &error))?;
-        bytes += size.len();
-    }
+    let bytes = bytes_below(folder).map_err(|error| failed("list", folder, &error))?;
     match bytes <= BUNDLE_BYTES_MAX {
         true => Ok(bytes),
         false => Err(format!(
@@ -133,6 +170,16 @@ fn check_size(folder: &Path) -> Outcome<u64> {
             folder.display()
         )),
     }
+}
+
+fn bytes_below(folder: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { bytes_below(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
 }
 
 fn failed(verb: &str, path: &Path, error: &std::io::Error) -> String {
@@ -146,20 +193,27 @@ mod tests {
     #[test]
     fn finds_programs_among_messages() {
         let messages = r#"
-{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"swath"},"executable":null}
+{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"swath"},"filenames":["/t/release/libswath.rlib"],"executable":null}
 {"reason":"compiler-artifact","target":{"kind":["bin"],"name":"swath"},"executable":"/t/release/swath","fresh":true}
 {"reason":"compiler-artifact","target":{"kind":["test"],"name":"suite"},"executable":"/t/release/deps/suite-0a","fresh":true}
 {"reason":"build-finished","success":true}"#;
-        assert_eq!(executable(messages, "swath"), Some("/t/release/swath".into()));
-        assert_eq!(executable(messages, "suite"), Some("/t/release/deps/suite-0a".into()));
-        assert_eq!(executable(messages, "xtask"), None);
+        let executable = |name| artifact(messages, name, "\"executable\":\"");
+        assert_eq!(executable("swath"), Some("/t/release/swath".into()));
+        assert_eq!(executable("suite"), Some("/t/release/deps/suite-0a".into()));
+        assert_eq!(executable("xtask"), None);
+        assert_eq!(artifact(messages, "swath", "\"filenames\":[\""), Some("/t/release/libswath.rlib".into()));
     }
 
     #[test]
     fn takes_a_profile_and_a_folder() {
         let given = ["--profile", "dev", "--output", "there"].map(String::from);
         let parsed = parse(given.into_iter()).expect("parses");
-        assert_eq!((parsed.profile.as_str(), parsed.folder.as_path()), ("dev", Path::new("there")));
-        assert!(parse(["--fast".to_string()].into_iter()).is_err());
+        assert_eq!((parsed.profile.as_str(), parsed.folder), ("dev", Some(PathBuf::from("there"))));
+        assert_eq!(parsed.part, Part::Programs);
+        let given = ["--part", "arrays"].map(String::from);
+        assert_eq!(parse(given.into_iter()).expect("parses").part, Part::Arrays);
+        for wrong in [["--fast", "1"], ["--part", "some"]] {
+            assert!(parse(wrong.map(String::from).into_iter()).is_err());
+        }
     }
 }

@@ -21,7 +21,7 @@ usage: cargo xtask <command>
   check-imports   the rules of what may import what
   python-test     build the Python package and run its tests: [arguments for pytest]
   nvrtc           compile the kernels that the last test run used with the real NVRTC
-  gpu-bundle      pack what a GPU machine needs to test and measure this build: [--profile NAME] [--output FOLDER]
+  gpu-bundle      pack what a GPU machine needs to test and measure this build: [--part programs|arrays] [--profile NAME] [--output FOLDER]
 ";
 
 /// What a command says when it fails.
