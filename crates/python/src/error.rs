@@ -6,38 +6,21 @@ use pyo3::exceptions::{
 };
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::PyType;
 use swath_array::{Error, ErrorKind};
 
 static AXIS_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static LINEAR_ALGEBRA_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
-/// Makes `swath.AxisError` and `swath.LinAlgError`.
+/// Adds `AxisError` and `LinAlgError`, which are written in Python.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let py = module.py();
-    let bases = (py.get_type::<PyValueError>(), py.get_type::<PyIndexError>());
-    let axis = class(py, "AxisError", bases.into_pyobject(py)?, "An axis that the array does not have.")?;
-    let bases = (py.get_type::<PyValueError>(),).into_pyobject(py)?;
-    let doc = "A singular matrix, or an iteration that does not converge.";
-    let linear_algebra = class(py, "LinAlgError", bases, doc)?;
-    module.add("AxisError", &axis)?;
-    module.add("LinAlgError", &linear_algebra)?;
-    let _ = AXIS_ERROR.set(py, axis.unbind());
-    let _ = LINEAR_ALGEBRA_ERROR.set(py, linear_algebra.unbind());
+    let exceptions = module.py().import("swath._exceptions")?;
+    for (name, class) in [("AxisError", &AXIS_ERROR), ("LinAlgError", &LINEAR_ALGEBRA_ERROR)] {
+        let own = exceptions.getattr(name)?.cast_into::<PyType>()?;
+        module.add(name, &own)?;
+        let _ = class.set(module.py(), own.unbind());
+    }
     Ok(())
-}
-
-fn class<'py>(
-    py: Python<'py>,
-    name: &str,
-    bases: Bound<'py, PyTuple>,
-    doc: &str,
-) -> PyResult<Bound<'py, PyType>> {
-    let members = pyo3::types::PyDict::new(py);
-    members.set_item("__doc__", doc)?;
-    members.set_item("__module__", "swath")?;
-    let made = py.get_type::<PyType>().call1((name, bases, members))?;
-    Ok(made.cast_into::<PyType>()?)
 }
 
 /// The exception of an error.

@@ -1,5 +1,8 @@
 """Products, linear algebra and Fourier transforms, against the oracle."""
 
+import subprocess
+import sys
+
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
@@ -274,3 +277,26 @@ def test_integers_multiply_exactly():
     for dtype in INTEGERS:
         assert xp.matmul(xp.ones((2, 2), dtype=getattr(xp, dtype)), xp.ones(2, dtype=getattr(xp, dtype))).tolist() == [2, 2]
     assert (x @ xp.asarray([1, 1])).tolist() == [2**62 + 1, 7]
+
+
+def test_errors_are_numpys_too():
+    with pytest.raises(np.linalg.LinAlgError, match="singular matrix, of shape"):
+        sw.linalg.inv(sw.zeros((2, 2))).compute()
+    with pytest.raises(np.exceptions.AxisError, match="axis 3"):
+        sw.sum(sw.zeros((2, 2)), axis=3)
+    for raised in (sw.LinAlgError("a"), sw.AxisError("a")):
+        assert type(raised).__name__ in ("LinAlgError", "AxisError") and type(raised).__module__ == "swath"
+        assert str(raised) == "a" and isinstance(raised, ValueError)
+    assert isinstance(sw.AxisError("a"), IndexError)
+
+
+def test_errors_do_not_need_numpy():
+    code = """
+import sys, swath as sw
+try:
+    sw.linalg.inv(sw.zeros((2, 2))).compute()
+except sw.LinAlgError as error:
+    assert type(error) is sw.LinAlgError and "singular" in str(error)
+assert "numpy" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
