@@ -203,22 +203,59 @@ pub fn ptp(x: &Array, axes: Option<&[i64]>, keepdims: bool) -> Result<Array> {
     binary(BinaryOp::Subtract, &max(x, axes, keepdims)?, &min(x, axes, keepdims)?)
 }
 
-/// The mean weighted by `weights`, which broadcast against `x`.
+/// The mean weighted by `weights`, of the shape of `x` or of that of the axes alone, in their order.
 ///
 /// # Errors
-/// `Value` where the shapes do not broadcast; `Axis`.
+/// `Value` where weights have another shape; `Axis`.
 pub fn average(x: &Array, axes: Option<&[i64]>, weights: Option<&Array>, keepdims: bool) -> Result<Array> {
-    let Some(weights) = weights else { return mean(x, axes, keepdims) };
-    let weighted = binary(BinaryOp::Multiply, &cast(x, x.dtype().inexact()), weights)?;
-    if weighted.shape() != x.shape() {
+    match weights {
+        None => mean(x, axes, keepdims),
+        Some(weights) => Ok(weighted_average(x, axes, weights, keepdims)?.0),
+    }
+}
+
+/// As [`average`], with the sums of the weights beside it, in the type and shape of the average.
+///
+/// # Errors
+/// Those of [`average`].
+pub fn weighted_average(
+    x: &Array,
+    axes: Option<&[i64]>,
+    weights: &Array,
+    keepdims: bool,
+) -> Result<(Array, Array)> {
+    let weights = weights_of(x, axes, weights)?;
+    let weighted = binary(BinaryOp::Multiply, &cast(x, x.dtype().inexact()), &weights)?;
+    let weights = super::elementwise::broadcast(&cast(&weights, weighted.dtype()), x.shape());
+    let total = sum(&weights, axes, None, keepdims)?;
+    Ok((binary(BinaryOp::Divide, &sum(&weighted, axes, None, keepdims)?, &total)?, total))
+}
+
+/// Weights with as many axes as `x`.
+fn weights_of(x: &Array, axes: Option<&[i64]>, weights: &Array) -> Result<Array> {
+    if weights.shape() == x.shape() {
+        return Ok(weights.clone());
+    }
+    let ascending = normalize_axes(axes, x.ndim())?;
+    let axes = match axes {
+        Some(axes) => axes.iter().map(|&axis| normalize_axis(axis, x.ndim())).collect::<Result<Vec<_>>>()?,
+        None => ascending,
+    };
+    let along: Vec<usize> = axes.iter().map(|&axis| x.shape()[axis]).collect();
+    if weights.shape() != along {
         return Err(Error::value(format!(
-            "weights of shape {} do not fit an array of shape {}",
+            "weights of shape {} fit neither an array of shape {} nor its axes {axes:?}, of shape {}",
             crate::error::show_shape(weights.shape()),
-            crate::error::show_shape(x.shape())
+            crate::error::show_shape(x.shape()),
+            crate::error::show_shape(&along)
         )));
     }
-    let weights = super::elementwise::broadcast(&cast(weights, weighted.dtype()), x.shape());
-    binary(BinaryOp::Divide, &sum(&weighted, axes, None, keepdims)?, &sum(&weights, axes, None, keepdims)?)
+    let mut order: Vec<usize> = (0..axes.len()).collect();
+    order.sort_by_key(|&place| axes[place]);
+    let ordered = super::manipulate::permute_dims(weights, &order)?;
+    let shape: Vec<usize> =
+        (0..x.ndim()).map(|axis| if axes.contains(&axis) { x.shape()[axis] } else { 1 }).collect();
+    Ok(Array::new(Op::Reshape, vec![ordered], weights.dtype(), shape))
 }
 
 /// `ln Σ e^x` along axes, without overflow; -∞ of nothing.

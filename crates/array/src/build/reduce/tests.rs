@@ -74,6 +74,12 @@ fn averages_and_deviates() -> Result<()> {
     assert!(values::<f64>(&var(&one, None, 1.0, false)?)?[0].is_nan());
     let weights = array(&[1.0, 0.0, 3.0], &[3])?;
     assert_eq!(values::<f64>(&average(&x, Some(&[1]), Some(&weights), false)?)?, [2.5, 7.75]);
+    let weights = array(&[3.0, 1.0], &[2])?;
+    assert_eq!(values::<f64>(&average(&x, Some(&[0]), Some(&weights), false)?)?, [1.75, 2.75, 4.5]);
+    assert_eq!(average(&x, Some(&[1]), Some(&weights), false).unwrap_err().kind(), ErrorKind::Value);
+    let crossed = array(&[1.0, 0.0, 0.0, 0.0, 0.0, 3.0], &[3, 2])?;
+    let (mean, total) = weighted_average(&x, Some(&[1, 0]), &crossed, false)?;
+    assert_eq!((values::<f64>(&mean)?, values::<f64>(&total)?), (vec![7.0], vec![4.0]));
     assert_eq!(values::<f64>(&ptp(&x, None, false)?)?, [8.0]);
     let large = array(&[1000.0, 1000.0, f64::NEG_INFINITY], &[3])?;
     assert_eq!(values::<f64>(&logsumexp(&large, None, false)?)?, [1000.0 + 2f64.ln()]);
