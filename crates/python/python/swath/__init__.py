@@ -141,6 +141,7 @@ rint = array_api.round
 true_divide = divide
 fix = trunc
 newaxis = None
+dtype = DType
 
 __version__ = "0.1.0"
 __all__ = sorted({name for name in dir() if not name.startswith("_")} | {*_frame_names})

@@ -66,6 +66,28 @@ def _type_name(dtype: TypeName) -> str:
     return name
 
 
+# What to write in the place of names of pandas that there are not.
+_PANDAS_NAMES = {
+    "apply": "operators and methods of expressions, or arrays by frame.to_array",
+    "astype": "cast(type)",
+    "cumsum": "sum().over(order_by=name)",
+    "fillna": "fill_null(value)",
+    "isin": "is_in(values)",
+    "isna": "is_null()",
+    "isnull": "is_null()",
+    "map": "operators and methods of expressions, or arrays by frame.to_array",
+    "notna": "is_not_null()",
+    "notnull": "is_not_null()",
+    "nunique": "n_unique()",
+    "rank": 'swath.call_function("rank").over(order_by=name)',
+    "to_numpy": "frame.to_numpy(name)",
+    "tolist": "frame.to_pydict()[name]",
+    "unique": "frame.distinct(name)",
+    "value_counts": "frame.group_by(name).count()",
+    "values": "frame.to_numpy(name)",
+}
+
+
 class Expr:
     """A computation over columns, which a frame runs: made by :func:`col`, :func:`lit` and operators.
 
@@ -193,6 +215,10 @@ class Expr:
     def __repr__(self) -> builtins.str:
         return repr(self._inner)
 
+    def __getattr__(self, name: builtins.str) -> Any:
+        instead = f": write {_PANDAS_NAMES[name]}" if name in _PANDAS_NAMES else ""
+        raise AttributeError(f"an expression has no attribute {name!r}{instead}", name=name, obj=self)
+
     def alias(self, name: builtins.str) -> Expr:
         """Names the column that the expression becomes; without it, the name is that of the first column in it.
 
@@ -284,6 +310,9 @@ class Expr:
     def round(self, digits: int = 0) -> Expr:
         """Rounds to so many digits after the point, halves away from zero."""
         return self._call("round", digits)
+
+    def __round__(self, ndigits: int = 0) -> Expr:
+        return self.round(ndigits)
 
     def floor(self) -> Expr:
         """Rounds down."""

@@ -86,6 +86,40 @@ def _rows(name: str, value: int) -> int:
     return rows
 
 
+# What to write in the place of names of pandas that there are not.
+_PANDAS_NAMES = {
+    "append": "frame.union(other)",
+    "apply": "frame.with_columns(name=expression)",
+    "assign": "frame.with_columns(name=expression)",
+    "astype": "frame.cast({name: type})",
+    "count": "frame.agg(count=swath.row_count()), or len(frame)",
+    "drop_duplicates": "frame.distinct(*names)",
+    "dropna": "frame.drop_nulls(*names)",
+    "fillna": "frame.fill_null(value)",
+    "groupby": "frame.group_by(*keys)",
+    "iloc": "frame[start:stop] for rows, frame.filter(condition), frame.select(*names)",
+    "isna": "swath.col(name).is_null()",
+    "iterrows": "for row in frame.to_pylist()",
+    "itertuples": "for row in frame.to_pylist()",
+    "loc": "frame.filter(condition).select(*names)",
+    "max": "frame.agg(swath.col(name).max())",
+    "mean": "frame.agg(swath.col(name).mean())",
+    "merge": "frame.join(other, on=names, how=...)",
+    "min": "frame.agg(swath.col(name).min())",
+    "nlargest": "frame.sort(name, descending=True).head(n)",
+    "nsmallest": "frame.sort(name).head(n)",
+    "query": "frame.filter(condition)",
+    "sort_values": "frame.sort(*names)",
+    "sum": "frame.agg(swath.col(name).sum())",
+    "to_csv": "frame.write_csv(path)",
+    "to_dict": "frame.to_pydict() or frame.to_pylist()",
+    "to_json": "frame.write_json(path)",
+    "to_parquet": "frame.write_parquet(path)",
+    "unique": "frame.distinct(*names)",
+    "values": "frame.to_numpy()",
+}
+
+
 class DataFrame:
     """A table whose columns have names and types, in memory or still to be computed.
 
@@ -207,6 +241,14 @@ class DataFrame:
 
     def _repr_html_(self) -> str:
         return _show.html(self._inner)
+
+    def __getattr__(self, name: str) -> Any:
+        message = f"a frame has no attribute {name!r}"
+        if name in _PANDAS_NAMES:
+            message += f": write {_PANDAS_NAMES[name]}"
+        elif not name.startswith("_") and name in self.columns:
+            message += f": the column is frame[{name!r}]"
+        raise AttributeError(message, name=name, obj=self)
 
     def __getitem__(self, key: Any) -> Any:
         """``frame["x"]`` is the expression of a column, ``frame[["x", "y"]]`` selects, ``frame[frame["x"] > 1]`` filters.
@@ -439,7 +481,12 @@ class DataFrame:
         >>> sw.DataFrame({"k": ["a", "b"], "x": [[1, 2], [3]]}).explode("x").to_pydict()
         {'k': ['a', 'a', 'b'], 'x': [1, 2, 3]}
         """
-        return self._with(self._inner.unnest(_names(columns, "explode")))
+        names = _names(columns, "explode")
+        for name in names:
+            dtype = self.schema.get(name, "list")
+            if not dtype.startswith(("list", "struct")):
+                raise TypeError(f"explode takes columns of lists, and {name!r} is {dtype}")
+        return self._with(self._inner.unnest(names))
 
     def fill_null(self, value: Any, columns: Sequence[str] | None = None) -> Self:
         """Puts ``value`` for null, in the columns whose type takes it or in these."""
@@ -601,7 +648,7 @@ class DataFrame:
         [[2.0, 1.0], [4.0, 3.0]]
 
         Raises:
-            TypeError: a column whose type no array has.
+            ValueError: a column whose type no array has.
         """
         names = _names(columns, "to_array")
         matrix = not names if as_matrix is None else as_matrix
@@ -697,11 +744,26 @@ class DataFrame:
 class GroupBy:
     """Groups of rows that wait for their aggregates; made by :meth:`DataFrame.group_by`."""
 
-    __slots__ = ("_frame", "_keys")
+    __slots__ = ("_frame", "_keys", "_values")
 
-    def __init__(self, frame: DataFrame, keys: list[str | _swath.Expression]) -> None:
+    def __init__(
+        self, frame: DataFrame, keys: list[str | _swath.Expression], values: list[str] | None = None
+    ) -> None:
         self._frame = frame
         self._keys = keys
+        self._values = values
+
+    def __getitem__(self, names: str | Sequence[str]) -> GroupBy:
+        """The same groups of fewer columns: ``frame.group_by("k")["x"].sum()``.
+
+        >>> import swath as sw
+        >>> frame = sw.DataFrame({"k": [1, 1], "x": [1, 2], "y": [3, 4]})
+        >>> frame.group_by("k")["x"].sum().to_pydict()
+        {'k': [1], 'x': [3]}
+        """
+        values = _names([names], "a group")
+        self._frame._inner.select([_swath.Expression.column(name) for name in dict.fromkeys(values)])
+        return GroupBy(self._frame, self._keys, values)
 
     def agg(self, *columns: Any, **named: Any) -> DataFrame:
         """Makes a row of each group: its keys, and aggregates.
@@ -733,6 +795,8 @@ class GroupBy:
         return self._frame._with(self._frame._inner.aggregate(self._keys, items))
 
     def _each(self, aggregate: str, numbers_only: bool) -> DataFrame:
+        if self._values is not None:
+            return self.agg(*(_aggregate(name, aggregate) for name in self._values))
         keys = set(
             self._frame._inner.aggregate(self._keys, []).schema()[place][0]
             for place in range(len(self._keys))

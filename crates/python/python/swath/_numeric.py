@@ -7,8 +7,9 @@ Functions of the standard that NumPy has under the same name and with the same a
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable, Sequence
-from math import nan  # noqa: F401  (for the examples)
+from math import nan
 from typing import Any, Literal
 
 from swath import _swath
@@ -122,6 +123,7 @@ __all__ = [
     "permute_dims",
     "prod",
     "ptp",
+    "put_along_axis",
     "quantile",
     "rad2deg",
     "radians",
@@ -165,6 +167,12 @@ __all__ = [
 
 Axes = int | tuple[int, ...] | None
 Chunks = int | tuple[int | tuple[int, ...] | None, ...] | Literal["auto"] | None
+
+
+def _refuse_out(name: str, out: Any) -> None:
+    """NumPy passes `out`, and None for none, to the methods of arrays: results are always arrays of their own."""
+    if out is not None:
+        raise TypeError(f"{name} gives an array of its own: out has to be None, not of type {type(out).__name__}")
 
 
 # Creation
@@ -437,10 +445,9 @@ def _mean_where(a: Any, axis: Axes, where: Any, keepdims: bool) -> Array:
 
 def _reduction(name: str, doc: str, example: str) -> Callable[..., Array]:
     def reduction(
-        a: Any, axis: Axes = None, *, keepdims: bool = False, initial: Any = None, where: Any = None
+        a: Any, axis: Axes = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
     ) -> Array:
-        if where is not None and name == "mean":
-            return _mean_where(a, axis, where, keepdims)
+        _refuse_out(name, out)
         if where is not None and name in ("ptp", "logsumexp"):
             raise TypeError(f"{name} takes no where")
         if initial is not None and 0 in _swath.asarray(a).shape:
@@ -472,34 +479,58 @@ def _total(name: str, doc: str, example: str) -> Callable[..., Array]:
         a: Any,
         axis: Axes = None,
         dtype: DType | None = None,
-        *,
+        out: None = None,
         keepdims: bool = False,
         initial: Any = None,
         where: Any = None,
     ) -> Array:
+        _refuse_out(name, out)
         found = _swath.reduction(name, _masked(name, a, where, initial), axis, keepdims, dtype)
         return _with_initial(name, found, initial)
 
     return _named(total, name, doc, example)
 
 
+def _mean(name: str, doc: str, example: str) -> Callable[..., Array]:
+    def mean(
+        a: Any,
+        axis: Axes = None,
+        dtype: DType | None = None,
+        out: None = None,
+        keepdims: bool = False,
+        *,
+        where: Any = None,
+    ) -> Array:
+        _refuse_out(name, out)
+        a = _swath.asarray(a, dtype)
+        if where is not None and name == "mean":
+            return _mean_where(a, axis, where, keepdims)
+        return _swath.reduction(name, _masked(name, a, where, None), axis, keepdims)
+
+    return _named(mean, name, doc, example)
+
+
 def _spread(name: str, doc: str, example: str) -> Callable[..., Array]:
     def spread(
         a: Any,
         axis: Axes = None,
-        *,
+        dtype: DType | None = None,
+        out: None = None,
         ddof: float = 0.0,
-        correction: float | None = None,
         keepdims: bool = False,
+        *,
+        correction: float | None = None,
         where: Any = None,
     ) -> Array:
+        _refuse_out(name, out)
+        a = _swath.asarray(a, dtype)
         correction = ddof if correction is None else correction
         if where is None:
             return _swath.reduction(name, a, axis, keepdims, None, correction)
         if name.startswith("nan"):
             return _swath.reduction(name, _masked(name, a, where, None), axis, keepdims, None, correction)
-        where = xp.broadcast_to(_swath.asarray(where), _swath.asarray(a).shape)
-        distance = xp.abs(_swath.asarray(a) - _mean_where(a, axis, where, True))
+        where = xp.broadcast_to(_swath.asarray(where), a.shape)
+        distance = xp.abs(a - _mean_where(a, axis, where, True))
         squares = _swath.reduction("sum", xp.where(where, distance * distance, 0), axis, keepdims)
         found = squares / (_swath.reduction("count_nonzero", where, axis, keepdims) - correction)
         return xp.sqrt(found) if name == "std" else found
@@ -508,7 +539,8 @@ def _spread(name: str, doc: str, example: str) -> Callable[..., Array]:
 
 
 def _extreme_index(name: str, doc: str, example: str) -> Callable[..., Array]:
-    def extreme_index(a: Any, axis: int | None = None, *, keepdims: bool = False) -> Array:
+    def extreme_index(a: Any, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Array:
+        _refuse_out(name, out)
         return _swath.arg_reduction(name, a, axis, keepdims)
 
     return _named(extreme_index, name, doc, example)
@@ -521,8 +553,7 @@ max = amax = _reduction("max", "The greatest values; NaN where there is one.", "
 all = _reduction("all", "Whether all values are true.", "bool(all([True, False]))\n    False")
 any = _reduction("any", "Whether one of the values is true.", "bool(any([True, False]))\n    True")
 ptp = _reduction("ptp", "The greatest values less the least.", "int(ptp([1, 5]))\n    4")
-mean = _reduction("mean", "The means.", "float(mean([1, 2]))\n    1.5")
-count_nonzero = _reduction("count_nonzero", "How many values are not 0.", "int(count_nonzero([0, 3]))\n    1")
+mean = _mean("mean", "The means.", "float(mean([1, 2]))\n    1.5")
 logsumexp = _reduction(
     "logsumexp", "Logarithms of sums of powers of e, without overflow.", "float(logsumexp([0.0]))\n    0.0"
 )
@@ -532,7 +563,7 @@ nansum = _total("nansum", "The sums without NaN.", "float(nansum([1.0, nan]))\n 
 nanprod = _total("nanprod", "The products without NaN.", "float(nanprod([2.0, nan]))\n    2.0")
 nanmin = _reduction("nanmin", "The least values but NaN.", "float(nanmin([2.0, nan]))\n    2.0")
 nanmax = _reduction("nanmax", "The greatest values but NaN.", "float(nanmax([2.0, nan]))\n    2.0")
-nanmean = _reduction("nanmean", "The means without NaN.", "float(nanmean([2.0, nan]))\n    2.0")
+nanmean = _mean("nanmean", "The means without NaN.", "float(nanmean([2.0, nan]))\n    2.0")
 nanvar = _spread("nanvar", "The variances without NaN.", "float(nanvar([2.0, nan]))\n    0.0")
 nanstd = _spread("nanstd", "The standard deviations without NaN.", "float(nanstd([2.0, nan]))\n    0.0")
 argmin = _extreme_index("argmin", "The index of the first least value.", "int(argmin([2, 1]))\n    1")
@@ -543,31 +574,55 @@ nanargmax = _extreme_index(
 )
 
 
-def average(a: Any, axis: Axes = None, weights: Any = None, *, keepdims: bool = False) -> Array:
-    """The means, weighted if weights are given.
+def count_nonzero(a: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+    """How many values are not 0.
 
-    >>> float(average([1.0, 3.0], weights=[3, 1]))
-    1.5
+    >>> int(count_nonzero([0, 3]))
+    1
     """
-    return _swath.average(a, axis, weights, keepdims)
+    return _swath.reduction("count_nonzero", a, axis, keepdims)
 
 
-def cumsum(a: Any, axis: int | None = None, dtype: DType | None = None) -> Array:
+def average(
+    a: Any, axis: Axes = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
+) -> Any:
+    """The means, weighted if weights are given: of the array's shape, or of that of the axes. With `returned` the sums of
+    the weights are beside them.
+
+    >>> average([[1.0, 3.0], [5.0, 7.0]], axis=0, weights=[3, 1]).tolist()
+    [2.0, 4.0]
+    >>> [found.tolist() for found in average([1.0, 3.0], weights=[3, 1], returned=True)]
+    [1.5, 4.0]
+    """
+    if weights is not None:
+        means, totals = _swath.average(a, axis, weights, keepdims)
+        return (means, totals) if returned else means
+    a = _swath.asarray(a)
+    means = _swath.reduction("mean", a, axis, keepdims)
+    if not returned:
+        return means
+    number = math.prod(a.shape) // builtins.max(math.prod(means.shape), 1)
+    return means, full_like(means, number)
+
+
+def cumsum(a: Any, axis: int | None = None, dtype: DType | None = None, out: None = None) -> Array:
     """The sums of all values up to each; of the array as a vector without `axis`.
 
     >>> cumsum([1, 2, 3]).tolist()
     [1, 3, 6]
     """
+    _refuse_out("cumsum", out)
     a = _swath.asarray(a)
     return _swath.cumulative("cumulative_sum", a if axis is not None else ravel(a), axis or 0, dtype)
 
 
-def cumprod(a: Any, axis: int | None = None, dtype: DType | None = None) -> Array:
+def cumprod(a: Any, axis: int | None = None, dtype: DType | None = None, out: None = None) -> Array:
     """The products of all values up to each; of the array as a vector without `axis`.
 
     >>> cumprod([1, 2, 3]).tolist()
     [1, 2, 6]
     """
+    _refuse_out("cumprod", out)
     a = _swath.asarray(a)
     return _swath.cumulative("cumulative_prod", a if axis is not None else ravel(a), axis or 0, dtype)
 
@@ -677,21 +732,28 @@ def rad2deg(x: Any) -> Array:
 radians, degrees = deg2rad, rad2deg
 
 
-def clip(a: Any, min: Any = None, max: Any = None) -> Array:
-    """Values held between bounds.
+def clip(
+    a: Any, a_min: Any = None, a_max: Any = None, out: None = None, *, min: Any = None, max: Any = None
+) -> Array:
+    """Values held between bounds, whose names are `a_min` and `a_max`, or `min` and `max`.
 
     >>> clip([1, 5, 9], 2, 6).tolist()
     [2, 5, 6]
     """
+    _refuse_out("clip", out)
+    if a_min is not None and min is not None or a_max is not None and max is not None:
+        raise ValueError("clip takes a_min and a_max, or min and max, not both")
+    min, max = (a_min if min is None else min), (a_max if max is None else max)
     return _swath.clip(a, min, max)
 
 
-def round(a: Any, decimals: int = 0) -> Array:
+def round(a: Any, decimals: int = 0, out: None = None) -> Array:
     """The nearest values with so many decimals, halves to even ones.
 
     >>> round([0.5, 1.5]).tolist()
     [0.0, 2.0]
     """
+    _refuse_out("round", out)
     a = _swath.asarray(a)
     if decimals == 0:
         return _swath.unary("round", a)
@@ -771,22 +833,37 @@ def interp(x: Any, xp_: Any, fp: Any) -> Array:
 # Shapes
 
 
-def reshape(a: Any, shape: Any) -> Array:
-    """The elements in row-major order in another shape.
+# NumPy's letters for orders; arrays have none of their own that the last two could mean.
+Order = Literal["C", "F", "A", "K"]
+
+
+def _by_columns(order: str) -> bool:
+    if order not in ("C", "F", "A", "K"):
+        raise ValueError(f"order is 'C', by rows, or 'F', by columns, not {order!r}")
+    return order == "F"
+
+
+def reshape(a: Any, shape: Any, order: Order = "C") -> Array:
+    """The elements in row-major order, or with order "F" column-major order, in another shape.
 
     >>> reshape([1, 2, 3, 4], (2, 2)).tolist()
     [[1, 2], [3, 4]]
+    >>> reshape([1, 2, 3, 4], (2, 2), order="F").tolist()
+    [[1, 3], [2, 4]]
     """
-    return _swath.reshape(a, shape)
+    if not _by_columns(order):
+        return _swath.reshape(a, shape)
+    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    return _swath.transpose(_swath.reshape(_swath.transpose(a), shape[::-1]))
 
 
-def ravel(a: Any) -> Array:
-    """The elements in row-major order as a vector.
+def ravel(a: Any, order: Order = "C") -> Array:
+    """The elements in row-major order, or with order "F" column-major order, as a vector.
 
     >>> ravel([[1, 2], [3, 4]]).tolist()
     [1, 2, 3, 4]
     """
-    return _swath.reshape(a, -1)
+    return reshape(a, -1, order)
 
 
 def transpose(a: Any, axes: Sequence[int] | None = None) -> Array:
@@ -1016,6 +1093,8 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
         if len(given) == 2 and isinstance(pad_width[0], int) and isinstance(pad_width[1], int):
             given = [(pad_width[0], pad_width[1])]
         widths = given * array.ndim if len(given) == 1 else given
+    if builtins.any(one < 0 for pair in widths for one in pair):
+        raise ValueError(f"an array is padded by 0 elements or more, not by {pad_width}")
     return _swath.pad(array, widths, mode, constant_values)
 
 
@@ -1031,13 +1110,34 @@ def meshgrid(*xi: Any, indexing: Literal["xy", "ij"] = "xy") -> list[Array]:
 # Elements by index, order, sets
 
 
-def take(a: Any, indices: Any, axis: int | None = None) -> Array:
-    """The elements at indices along an axis; of the array as a vector without one.
+def take(
+    a: Any,
+    indices: Any,
+    axis: int | None = None,
+    out: None = None,
+    mode: Literal["raise", "wrap", "clip"] = "raise",
+) -> Array:
+    """The elements at indices along an axis; of the array as a vector without one. Those that are out of bounds are an
+    error, begin anew from the other end, or are the nearest that is not.
 
     >>> take([10, 20, 30], [2, 0]).tolist()
     [30, 10]
+    >>> take([10, 20, 30], [3, -4], mode="wrap").tolist()
+    [10, 30]
     """
-    return _swath.take(a, indices, axis)
+    _refuse_out("take", out)
+    a = _swath.asarray(a)
+    return _swath.take(a, _within(indices, math.prod(a.shape) if axis is None else a.shape[axis], mode), axis)
+
+
+def _within(indices: Any, length: int, mode: str) -> Any:
+    """Indices as they are, or brought within a length."""
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"mode is 'raise', 'wrap' or 'clip', not {mode!r}")
+    if mode == "raise":
+        return indices
+    indices = _swath.asarray(indices)
+    return indices % length if mode == "wrap" else _swath.clip(indices, 0, length - 1)
 
 
 def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Array:
@@ -1049,12 +1149,23 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Array:
     return _swath.take_along_axis(arr, indices, axis)
 
 
-def compress(condition: Any, a: Any, axis: int | None = None) -> Array:
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Array:
+    """A new array with values at indices that each row along an axis has of its own; of the array as a vector without
+    one. NumPy's function writes into the array that it is given instead, and returns nothing.
+
+    >>> put_along_axis([[1, 2], [3, 4]], [[1], [0]], 9, 1).tolist()
+    [[1, 9], [9, 4]]
+    """
+    return _swath.put_along_axis(arr, indices, values, axis)
+
+
+def compress(condition: Any, a: Any, axis: int | None = None, out: None = None) -> Array:
     """The parts of an array where a vector is true; computed at once.
 
     >>> compress([True, False], [5, 6]).tolist()
     [5]
     """
+    _refuse_out("compress", out)
     return _swath.compress(condition, a, axis)
 
 
@@ -1094,24 +1205,49 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     return _swath.select(condlist, choicelist, default)
 
 
-def sort(a: Any, axis: int | None = -1, *, descending: bool = False, stable: bool = True) -> Array:
-    """Values sorted along an axis; NaN comes last.
+def _refuse_order(name: str, kind: Any, order: Any) -> None:
+    if kind not in (None, "quicksort", "heapsort", "mergesort", "stable"):
+        raise ValueError(f"{name} has no kind {kind!r}")
+    if order is not None:
+        raise TypeError(f"{name} takes no order: arrays have no fields")
+
+
+def sort(
+    a: Any,
+    axis: int | None = -1,
+    kind: str | None = None,
+    order: None = None,
+    *,
+    descending: bool = False,
+    stable: bool | None = True,
+) -> Array:
+    """Values sorted along an axis; NaN comes last. All of NumPy's kinds are the same.
 
     >>> sort([3, 1, 2]).tolist()
     [1, 2, 3]
     """
+    _refuse_order("sort", kind, order)
     a, axis = (ravel(a), -1) if axis is None else (a, axis)
-    return _swath.sorting("sort", a, axis, descending, stable)
+    return _swath.sorting("sort", a, axis, descending, stable is not False)
 
 
-def argsort(a: Any, axis: int | None = -1, *, descending: bool = False, stable: bool = True) -> Array:
-    """The indices that sort along an axis.
+def argsort(
+    a: Any,
+    axis: int | None = -1,
+    kind: str | None = None,
+    order: None = None,
+    *,
+    descending: bool = False,
+    stable: bool | None = True,
+) -> Array:
+    """The indices that sort along an axis. All of NumPy's kinds are the same.
 
     >>> argsort([3, 1, 2]).tolist()
     [1, 2, 0]
     """
+    _refuse_order("argsort", kind, order)
     a, axis = (ravel(a), -1) if axis is None else (a, axis)
-    return _swath.sorting("argsort", a, axis, descending, stable)
+    return _swath.sorting("argsort", a, axis, descending, stable is not False)
 
 
 def searchsorted(a: Any, v: Any, side: Literal["left", "right"] = "left", sorter: Any = None) -> Array:
@@ -1149,12 +1285,13 @@ def isin(element: Any, test_elements: Any, *, invert: bool = False) -> Array:
 # Products
 
 
-def dot(a: Any, b: Any) -> Array:
+def dot(a: Any, b: Any, out: None = None) -> Array:
     """The product of vectors or matrices; of more axes over the last of the first and the last but one of the second.
 
     >>> int(dot([1, 2], [3, 4]))
     11
     """
+    _refuse_out("dot", out)
     a, b = _swath.asarray(a), _swath.asarray(b)
     if a.ndim == 0 or b.ndim == 0:
         return a * b
@@ -1249,33 +1386,38 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     return _swath.diagonal(_swath.moveaxis(a, (axis1, axis2), (-2, -1)), offset)
 
 
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DType | None = None) -> Array:
+def trace(
+    a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DType | None = None, out: None = None
+) -> Array:
     """The sums along the diagonals in the plane of two axes.
 
     >>> int(trace([[1, 2], [3, 4]]))
     5
     """
+    _refuse_out("trace", out)
     return _swath.trace(_swath.moveaxis(a, (axis1, axis2), (-2, -1)), offset, dtype)
 
 
 # Statistics of order
 
 
-def median(a: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+def median(a: Any, axis: Axes = None, out: None = None, *, keepdims: bool = False) -> Array:
     """The medians.
 
     >>> float(median([3, 1, 2]))
     2.0
     """
+    _refuse_out("median", out)
     return _swath.median(a, axis, False, keepdims)
 
 
-def nanmedian(a: Any, axis: Axes = None, *, keepdims: bool = False) -> Array:
+def nanmedian(a: Any, axis: Axes = None, out: None = None, *, keepdims: bool = False) -> Array:
     """The medians without NaN.
 
     >>> float(nanmedian([3.0, nan, 2.0]))
     2.5
     """
+    _refuse_out("nanmedian", out)
     return _swath.median(a, axis, True, keepdims)
 
 
@@ -1287,66 +1429,84 @@ def _quantiles(
     return found.reshape(wanted.shape + found.shape[1:])
 
 
-def quantile(a: Any, q: Any, axis: Axes = None, *, method: str = "linear", keepdims: bool = False) -> Array:
+def quantile(
+    a: Any, q: Any, axis: Axes = None, out: None = None, *, method: str = "linear", keepdims: bool = False
+) -> Array:
     """The quantiles `q`, between 0 and 1.
 
     >>> quantile([1.0, 2.0, 3.0], [0.0, 0.5]).tolist()
     [1.0, 2.0]
     """
+    _refuse_out("quantile", out)
     return _quantiles(a, q, axis, method, False, keepdims)
 
 
-def nanquantile(a: Any, q: Any, axis: Axes = None, *, method: str = "linear", keepdims: bool = False) -> Array:
+def nanquantile(
+    a: Any, q: Any, axis: Axes = None, out: None = None, *, method: str = "linear", keepdims: bool = False
+) -> Array:
     """The quantiles without NaN.
 
     >>> float(nanquantile([1.0, nan, 3.0], 0.5))
     2.0
     """
+    _refuse_out("nanquantile", out)
     return _quantiles(a, q, axis, method, True, keepdims)
 
 
-def percentile(a: Any, q: Any, axis: Axes = None, *, method: str = "linear", keepdims: bool = False) -> Array:
+def percentile(
+    a: Any, q: Any, axis: Axes = None, out: None = None, *, method: str = "linear", keepdims: bool = False
+) -> Array:
     """The percentiles `q`, between 0 and 100.
 
     >>> float(percentile([1.0, 2.0, 3.0], 50))
     2.0
     """
+    _refuse_out("percentile", out)
     return _quantiles(a, q, axis, method, False, keepdims, 100.0)
 
 
-def nanpercentile(a: Any, q: Any, axis: Axes = None, *, method: str = "linear", keepdims: bool = False) -> Array:
+def nanpercentile(
+    a: Any, q: Any, axis: Axes = None, out: None = None, *, method: str = "linear", keepdims: bool = False
+) -> Array:
     """The percentiles without NaN.
 
     >>> float(nanpercentile([1.0, nan, 3.0], 50))
     2.0
     """
+    _refuse_out("nanpercentile", out)
     return _quantiles(a, q, axis, method, True, keepdims, 100.0)
 
 
-def partition(a: Any, kth: int, axis: int = -1) -> Array:
+def partition(a: Any, kth: int, axis: int = -1, kind: str = "introselect", order: None = None) -> Array:
     """Values in an order in which the one at `kth` is where a sort would have it, lesser ones before it.
 
     >>> int(partition([3, 1, 2], 0)[0])
     1
     """
+    _refuse_order("partition", None if kind == "introselect" else kind, order)
     return _swath.partitioning("partition", a, kth, axis)
 
 
-def argpartition(a: Any, kth: int, axis: int = -1) -> Array:
+def argpartition(a: Any, kth: int, axis: int = -1, kind: str = "introselect", order: None = None) -> Array:
     """The indices of a `partition`.
 
     >>> int(argpartition([3, 1, 2], 0)[0])
     1
     """
+    _refuse_order("argpartition", None if kind == "introselect" else kind, order)
     return _swath.partitioning("argpartition", a, kth, axis)
 
 
 def topk(a: Any, k: int, axis: int = -1, *, largest: bool = True) -> tuple[Array, Array]:
-    """The `k` greatest values along an axis in descending order, or the least in ascending, and their indices.
+    """The `k` greatest values along an axis in descending order, or the least in ascending, and their indices. A negative
+    `k` asks for so many of the other end.
 
     >>> [found.tolist() for found in topk([1, 5, 3], 2)]
     [[5, 3], [1, 2]]
+    >>> topk([1, 5, 3], -2)[0].tolist()
+    [1, 3]
     """
+    k, largest = (-k, not largest) if k < 0 else (k, largest)
     return _swath.topk(a, k, axis, largest)
 
 

@@ -58,10 +58,12 @@ __all__ = [
     "nancumsum",
     "ndim",
     "piecewise",
+    "polyfit",
     "polyval",
     "ravel_multi_index",
     "resize",
     "rollaxis",
+    "s_",
     "shape",
     "sinc",
     "size",
@@ -69,6 +71,7 @@ __all__ = [
     "tril_indices",
     "triu_indices",
     "unravel_index",
+    "unwrap",
     "vander",
     "vecmat",
     "vsplit",
@@ -306,6 +309,20 @@ def diagflat(v: Any, k: int = 0) -> Array:
 # Indices
 
 
+class _Key:
+    """What stands between brackets, as a value: `x[s_[1:, ::2]]` is `x[1:, ::2]`.
+
+    >>> s_[1:, ::2]
+    (slice(1, None, None), slice(None, None, 2))
+    """
+
+    def __getitem__(self, key: Any) -> Any:
+        return key
+
+
+s_ = _Key()
+
+
 def ix_(*args: Any) -> tuple[Array, ...]:
     """Vectors of indices that together pick a mesh.
 
@@ -376,13 +393,16 @@ def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Array, ...]:
     return np.nonzero(xp.logical_not(np.tri(n, m, k - 1, dtype=_swath.bool)))
 
 
-def choose(a: Any, choices: Sequence[Any]) -> Array:
-    """For each element the value of the choice of that number.
+def choose(a: Any, choices: Sequence[Any], out: None = None, mode: str = "raise") -> Array:
+    """For each element the value of the choice of that number. Numbers of none are an error, begin anew from the other end
+    ("wrap"), or are the nearest that is one ("clip").
 
     >>> choose([0, 1], [[1, 2], [3, 4]]).tolist()
     [1, 4]
     """
-    return _swath.choose(a, list(choices))
+    np._refuse_out("choose", out)
+    choices = list(choices)
+    return _swath.choose(np._within(a, len(choices), mode), choices)
 
 
 def extract(condition: Any, arr: Any) -> Array:
@@ -435,8 +455,7 @@ def divmod(x1: Any, x2: Any) -> tuple[Array, Array]:
     >>> [found.tolist() for found in divmod([7, -7], 2)]
     [[3, -4], [1, 1]]
     """
-    x1, x2 = _swath.asarray(x1), x2 if isinstance(x2, (int, float)) else _swath.asarray(x2)
-    return x1 // x2, x1 % x2
+    return xp.floor_divide(x1, x2), xp.remainder(x1, x2)
 
 
 def modf(x: Any) -> tuple[Array, Array]:
@@ -661,6 +680,29 @@ def _slope(f: Array, space: Any, axis: int, edge_order: int) -> Array:
     return np.concatenate(parts, axis=axis)
 
 
+def unwrap(p: Any, discont: float | None = None, axis: int = -1, *, period: float = 2.0 * math.pi) -> Array:
+    """Angles without the jumps that come of counting from one period to the next: neighbours that differ by more than
+    `discont`, half a period by default and at least, are brought within half a period of each other.
+
+    >>> unwrap([0, 1, 2, 0, 1], period=3).tolist()
+    [0, 1, 2, 3, 4]
+    """
+    p = _swath.asarray(p)
+    axis = _axis(axis, p.ndim)
+    is_integer = isinstance(period, int) and xp.isdtype(p.dtype, "integral")
+    p = p if is_integer else _floating(p)
+    steps = np.diff(p, axis=axis)
+    half = period // 2 if is_integer else period / 2
+    wrapped = xp.remainder(steps + half, period) - half
+    if not is_integer or period % 2 == 0:
+        # Half a period up and half a period down are the same: it stays what it was.
+        wrapped = xp.where((wrapped == -half) & (steps > 0), half, wrapped)
+    least = period / 2 if discont is None else discont
+    turns = xp.where(xp.abs(steps) < least, 0, wrapped - steps)
+    kept = _part(p, axis, 0, 1)
+    return np.concatenate([kept, _part(p, axis, 1, None) + np.cumsum(turns, axis)], axis)
+
+
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Array:
     """The area below a line, by trapezoids.
 
@@ -743,6 +785,38 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Array:
         n, m = v.shape[0], a.shape[0]
         return convolve(a, turned, "full")[m // 2 : m // 2 + n]
     return found
+
+
+def polyfit(x: Any, y: Any, deg: int, rcond: float | None = None, *, w: Any = None) -> Array:
+    """The coefficients, the highest first, of the polynomial of degree `deg` that is next to points in the sense of least
+    squares; for each column of `y` where it has several. `w` multiplies the distance of each point. Singular values below
+    `rcond` times the greatest count as 0, by default the number of points times the precision. The decomposition is
+    computed at once.
+
+    >>> np.round(polyfit([0.0, 1.0, 2.0], [1.0, 2.0, 5.0], 2), 9).tolist()
+    [1.0, 0.0, 1.0]
+    """
+    from swath import linalg
+
+    x, y = _floating(x), _floating(y)
+    if not hasattr(deg, "__index__"):
+        raise TypeError(f"deg is an int, not {type(deg).__name__}")
+    if deg < 0:
+        raise ValueError(f"deg is 0 or more, not {deg}")
+    if x.ndim != 1 or y.ndim not in (1, 2) or x.shape[0] == 0 or x.shape[0] != y.shape[0]:
+        raise TypeError(f"polyfit takes points of shapes [n] and [n] or [n, k], not {x.shape} and {y.shape}")
+    powers = vander(x, deg + 1)
+    if w is not None:
+        w = _floating(w)
+        if w.shape != x.shape:
+            raise TypeError(f"weights of shape {w.shape} for points of shape {x.shape}")
+        powers = powers * w[:, None]
+        y = y * w if y.ndim == 1 else y * w[:, None]
+    # Columns of one length make the powers of large numbers no worse than those of small ones.
+    lengths = linalg.norm(powers, axis=0)
+    rcond = x.shape[0] * float(xp.finfo(powers.dtype).eps) if rcond is None else rcond
+    found = linalg.lstsq(powers / lengths, y, rcond)[0]
+    return found / lengths if y.ndim == 1 else found / lengths[:, None]
 
 
 def polyval(p: Any, x: Any) -> Array:

@@ -183,7 +183,7 @@ class Session:
     def _read(self, paths: Paths, format: str | None, **how: Any) -> DataFrame:
         from swath._frame import DataFrame
 
-        many = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+        many = list(paths) if isinstance(paths, Iterable) and not isinstance(paths, str) else [paths]
         for path in many:
             if not isinstance(path, (str, os.PathLike)):
                 raise TypeError(f"a path is a str or a Path, not {type(path).__name__}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from swath import _swath
 from swath import array_api as xp
@@ -30,6 +30,7 @@ from swath.array_api.linalg import (
 )
 
 __all__ = [
+    "EigResult",
     "EighResult",
     "LinAlgError",
     "QRResult",
@@ -40,7 +41,9 @@ __all__ = [
     "cross",
     "det",
     "diagonal",
+    "eig",
     "eigh",
+    "eigvals",
     "eigvalsh",
     "inv",
     "lstsq",
@@ -85,6 +88,31 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return _standard.vector_norm(x, axis=axes, keepdims=keepdims)
     found = _standard.matrix_norm(_swath.moveaxis(x, axes, (-2, -1)), keepdims=keepdims, ord=ord)
     return _swath.moveaxis(found, (-2, -1), axes) if keepdims else found
+
+
+class EigResult(NamedTuple):
+    """What `eig` returns."""
+
+    eigenvalues: Array
+    eigenvectors: Array
+
+
+def eig(a: Any) -> EigResult:
+    """The eigenvalues of square matrices, complex and in no order, and eigenvectors of length 1, as columns.
+
+    >>> abs(eig([[0.0, -1.0], [1.0, 0.0]]).eigenvalues).tolist()
+    [1.0, 1.0]
+    """
+    return EigResult(*_swath.parts_of_matrix("eig", a, False))
+
+
+def eigvals(a: Any) -> Array:
+    """The eigenvalues of square matrices, complex and in no order.
+
+    >>> eigvals([[2.0, 0.0], [0.0, 2.0]]).tolist()
+    [(2+0j), (2+0j)]
+    """
+    return _swath.of_matrix("eigvals", a)
 
 
 def qr(a: Any, mode: str = "reduced") -> QRResult:

@@ -8,6 +8,7 @@ True
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from typing import Any
 
@@ -16,17 +17,24 @@ from swath._swath import Array, DType
 
 __all__ = [
     "Generator",
+    "choice",
     "default_rng",
     "exponential",
     "normal",
+    "permutation",
     "rand",
     "randint",
     "randn",
     "random",
     "seed",
+    "shuffle",
     "standard_normal",
     "uniform",
 ]
+
+
+# How far from 1 the sum of probabilities may be: NumPy's own tolerance.
+_TOTAL_TOLERANCE = 1.5e-8
 
 
 class Generator:
@@ -112,6 +120,106 @@ class Generator:
         return self._draw("integers", size, dtype, chunks, int(low), int(high) + bool(endpoint))
 
 
+    def permutation(self, x: Any, axis: int = 0) -> Array:
+        """The parts of an array along an axis in a random order; for a number those of ``arange``.
+
+        >>> default_rng(1).permutation([5, 6, 7]).sum().tolist()
+        18
+        """
+        if isinstance(x, int):
+            return self._order(_count(x))
+        x = _swath.asarray(x)
+        if x.ndim == 0:
+            return self._order(_count(x.__index__()))
+        return _swath.take(x, self._order(x.shape[_axis(axis, x.ndim)]), axis)
+
+    def _order(self, count: int) -> Array:
+        return _swath.sorting("argsort", self.random(count), 0, False, True)
+
+    def choice(
+        self, a: Any, size: Any = None, replace: bool = True, p: Any = None, axis: int = 0, shuffle: bool = True
+    ) -> Array:
+        """Parts of an array along an axis, or numbers below `a`, drawn at random; with `replace` the same ones may be drawn
+        again. `p` are the probabilities of each, equal ones by default; they are looked at at once. The order is always a
+        random one.
+
+        Source, for probabilities without replacement: Efraimidis and Spirakis, Weighted random sampling with a reservoir
+        (2006).
+
+        >>> default_rng(1).choice([5, 6], 4, p=[0.0, 1.0]).tolist()
+        [6, 6, 6, 6]
+        >>> default_rng(1).choice(3, 3, replace=False).sum().tolist()
+        3
+        """
+        from_array = not isinstance(a, int)
+        if from_array:
+            a = _swath.asarray(a)
+            if a.ndim == 0:
+                from_array, a = False, a.__index__()
+        count = a.shape[_axis(axis, a.ndim)] if from_array else _count(a)
+        shape = _swath.as_shape(() if size is None else size)
+        number = math.prod(shape)
+        if count == 0 and number > 0:
+            raise ValueError("choice has nothing to draw from")
+        probabilities = None if p is None else _probabilities(p, count)
+        if replace and probabilities is None:
+            drawn = self.integers(0, max(count, 1), shape)
+        elif replace:
+            below = _swath.cumulative("cumulative_sum", probabilities, 0)
+            drawn = _swath.searchsorted(below / below[-1], self.random(shape), "right")
+        else:
+            drawn = self._without_replacement(count, number, probabilities)
+            drawn = _swath.reshape(drawn, shape)
+        return _swath.take(a, drawn, axis) if from_array else drawn
+
+    def _without_replacement(self, count: int, number: int, probabilities: Array | None) -> Array:
+        if number > count:
+            raise ValueError(f"choice draws {number} of {count} without replacement")
+        if probabilities is None:
+            return self._order(count)[:number]
+        possible = int(_swath.reduction("count_nonzero", probabilities))
+        if number > possible:
+            raise ValueError(f"choice draws {number} without replacement, and {possible} have a probability above 0")
+        # Of exponential waits whose rates are the probabilities the shortest; of no rate one without an end.
+        waits = self.exponential(1.0, count) / probabilities
+        return _swath.sorting("argsort", waits, 0, False, True)[:number]
+
+    def shuffle(self, x: Any, axis: int = 0) -> None:
+        """Refused: no array is shuffled in place. `permutation` gives a new one.
+
+        >>> default_rng(1).shuffle([1, 2])
+        Traceback (most recent call last):
+        TypeError: arrays are not shuffled in place: take x = rng.permutation(x), which gives a new array
+        """
+        raise TypeError("arrays are not shuffled in place: take x = rng.permutation(x), which gives a new array")
+
+
+def _count(count: int) -> int:
+    if count < 0:
+        raise ValueError(f"a number of elements is 0 or more, not {count}")
+    return count
+
+
+def _axis(axis: int, ndim: int) -> int:
+    if not -ndim <= axis < ndim:
+        raise _swath.AxisError(f"axis {axis} is out of bounds for an array of dimension {ndim}")
+    return axis
+
+
+def _probabilities(p: Any, count: int) -> Array:
+    """Probabilities that are known, in one chunk: sums over several would differ in their last bits."""
+    p = _swath.astype(_swath.asarray(p), "float64")
+    if p.shape != (count,):
+        raise ValueError(f"probabilities of shape {p.shape} for {count} elements")
+    p = p.rechunk(-1).persist()
+    if not bool(_swath.reduction("all", p >= 0.0)):
+        raise ValueError("a probability is negative or NaN")
+    total = float(_swath.reduction("sum", p))
+    if abs(total - 1.0) > _TOTAL_TOLERANCE:
+        raise ValueError(f"probabilities sum to {total}, not to 1")
+    return p
+
+
 def default_rng(seed: int | None = None) -> Generator:
     """A generator of a seed, or of one that the system draws.
 
@@ -175,3 +283,18 @@ def standard_normal(size: Any = None, *, chunks: Any = None) -> Array:
 def exponential(scale: float = 1.0, size: Any = None, *, chunks: Any = None) -> Array:
     """Numbers of an exponential distribution."""
     return _generator().exponential(scale, size, chunks=chunks)
+
+
+def permutation(x: Any) -> Array:
+    """The parts of an array along its first axis in a random order; for a number those of ``arange``."""
+    return _generator().permutation(x)
+
+
+def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None) -> Array:
+    """Elements of a vector, or numbers below `a`, drawn at random."""
+    return _generator().choice(a, size, replace, p)
+
+
+def shuffle(x: Any) -> None:
+    """Refused: no array is shuffled in place. `permutation` gives a new one."""
+    _generator().shuffle(x)

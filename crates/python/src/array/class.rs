@@ -6,7 +6,8 @@ use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyIndexError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple, PyType};
-use swath_array::build::elementwise;
+use swath_array::build::{creation, elementwise};
+use swath_array::dtype::integer_range;
 use swath_array::error::show_shape;
 use swath_array::graph::automatic_chunks;
 use swath_array::program::{BinaryOp, UnaryOp};
@@ -104,6 +105,23 @@ fn kind(dtype: DType) -> u8 {
         dtype if dtype.is_float() => 2,
         _ => 3,
     }
+}
+
+/// What a comparison of any element with an integer beyond the range of its type answers; `None` of one within.
+fn beyond(op: BinaryOp, dtype: DType, value: i128) -> Option<bool> {
+    if !dtype.is_integer() {
+        return None;
+    }
+    let (least, most) = integer_range(dtype);
+    if (least..=most).contains(&value) {
+        return None;
+    }
+    Some(match op {
+        BinaryOp::NotEqual => true,
+        BinaryOp::Less | BinaryOp::LessEqual => value > most,
+        BinaryOp::Greater | BinaryOp::GreaterEqual => value < least,
+        _ => false,
+    })
 }
 
 type Answer<'py> = PyResult<Bound<'py, PyAny>>;
@@ -318,6 +336,14 @@ impl PyArray {
             CompareOp::Gt => BinaryOp::Greater,
             CompareOp::Ge => BinaryOp::GreaterEqual,
         };
+        let array = self.array();
+        if let Some(Scalar::Int(value)) = convert::scalar(other)?
+            && let Some(answer) = beyond(op, array.dtype(), value)
+        {
+            let chunks = Some(array.chunks());
+            let everywhere = || creation::full(array.shape(), Scalar::Bool(answer), DType::Bool, chunks);
+            return wrap(py, guarded(everywhere)?);
+        }
         binary(py, op, self, other, false)
     }
 

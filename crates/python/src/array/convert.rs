@@ -103,15 +103,20 @@ pub fn pair(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<Option<(Arra
 
 /// Two operands as arrays.
 pub fn beside(a: Operand, b: Operand) -> PyResult<(Array, Array)> {
-    use swath_array::build::elementwise::scalar_like;
+    let like = |scalar: Scalar, array: &Array| {
+        if let Scalar::Int(_) = scalar {
+            check_range(scalar, array.dtype())?;
+        }
+        swath_array::build::elementwise::scalar_like(scalar, array).py()
+    };
     Ok(match (a, b) {
         (Operand::Array(a), Operand::Array(b)) => (a, b),
         (Operand::Array(a), Operand::Scalar(b)) => {
-            let b = scalar_like(b, &a).py()?;
+            let b = like(b, &a)?;
             (a, b)
         }
         (Operand::Scalar(a), Operand::Array(b)) => {
-            let a = scalar_like(a, &b).py()?;
+            let a = like(a, &b)?;
             (a, b)
         }
         (Operand::Scalar(a), Operand::Scalar(b)) => {

@@ -5,15 +5,16 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt, PyString, PyType};
-use swath_array::DType;
+use swath_array::{DType, Scalar};
 
+use super::Made;
 use super::class::PyArray;
-use super::convert::scalar;
+use super::convert::{as_array, from_scalar, scalar};
 use crate::error::IntoPython;
 
 /// The type of an array's elements: ``swath.float64`` and its like.
 ///
-/// It equals its name, and NumPy's type of that name.
+/// It equals its name, and NumPy's type of that name. Called, it makes an array of its type: ``swath.int8([1, 2])``.
 #[pyclass(name = "DType", module = "swath", frozen)]
 pub struct PyDType(pub DType);
 
@@ -40,12 +41,21 @@ impl PyDType {
     /// NumPy's letter for the kind: b, i, u, f or c.
     #[getter]
     fn kind(&self) -> &'static str {
-        match self.0 {
-            DType::Bool => "b",
-            dtype if dtype.is_signed() => "i",
-            dtype if dtype.is_unsigned() => "u",
-            dtype if dtype.is_float() => "f",
-            _ => "c",
+        kind(self.0)
+    }
+
+    /// NumPy's data type of that name, by which NumPy takes this one for its own.
+    #[getter]
+    fn dtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.import("numpy")?.getattr("dtype")?.call1((self.0.name(),))
+    }
+
+    /// An array of this type of numbers, sequences or arrays; of one number, or of zero for none, without axes.
+    #[pyo3(signature = (value=None, /))]
+    fn __call__(&self, value: Option<&Bound<'_, PyAny>>) -> Made {
+        match value {
+            Some(value) => as_array(value, Some(self.0), None).map(PyArray::from),
+            None => from_scalar(Scalar::Int(0), self.0).map(PyArray::from),
         }
     }
 
@@ -76,6 +86,17 @@ impl PyDType {
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (&'static str,)) {
         (py.get_type::<PyDType>(), (self.0.name(),))
+    }
+}
+
+/// NumPy's letter for the kind of a type.
+fn kind(dtype: DType) -> &'static str {
+    match dtype {
+        DType::Bool => "b",
+        dtype if dtype.is_signed() => "i",
+        dtype if dtype.is_unsigned() => "u",
+        dtype if dtype.is_float() => "f",
+        _ => "c",
     }
 }
 
@@ -119,12 +140,24 @@ pub fn dtype_of(object: &Bound<'_, PyAny>) -> PyResult<DType> {
 
 fn named(name: &str) -> PyResult<DType> {
     match name {
-        "bool_" => Ok(DType::Bool),
+        "bool_" | "?" => Ok(DType::Bool),
         "int" => Ok(DType::I64),
         "float" => Ok(DType::F64),
         "complex" => Ok(DType::C128),
-        name => name.parse::<DType>().py(),
+        "half" => Ok(DType::F16),
+        "single" => Ok(DType::F32),
+        "double" => Ok(DType::F64),
+        name => coded(name).map_or_else(|| name.parse::<DType>().py(), Ok),
     }
+}
+
+/// The type that NumPy's letter and number of bytes name: `f4`, `<i8`. What stands before them is the order of bytes, which
+/// has to be this machine's.
+fn coded(name: &str) -> Option<DType> {
+    let own = if cfg!(target_endian = "little") { '<' } else { '>' };
+    let code = name.strip_prefix(['=', '|', own]).unwrap_or(name);
+    let known = DType::ALL.into_iter().filter(|&dtype| dtype != DType::BF16);
+    known.into_iter().find(|&dtype| code == format!("{}{}", kind(dtype), dtype.size()))
 }
 
 /// The data type of an argument that may be left out.
@@ -136,7 +169,7 @@ pub fn dtype_or_none(object: Option<&Bound<'_, PyAny>>) -> PyResult<Option<DType
 #[pyfunction]
 #[pyo3(signature = (*arrays_and_dtypes))]
 pub fn result_type(arrays_and_dtypes: Vec<Bound<'_, PyAny>>) -> PyResult<PyDType> {
-    let (mut dtype, mut scalars): (Option<DType>, Vec<swath_array::Scalar>) = (None, vec![]);
+    let (mut dtype, mut scalars): (Option<DType>, Vec<Scalar>) = (None, vec![]);
     for operand in &arrays_and_dtypes {
         let next = if let Ok(array) = operand.cast::<PyArray>() {
             array.get().array().dtype()

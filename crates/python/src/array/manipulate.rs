@@ -179,6 +179,23 @@ fn take_along_axis(x: Object<'_, '_>, indices: Object<'_, '_>, axis: Option<i64>
     made(|| index::take_along_axis(&x, &indices, axis))
 }
 
+/// A copy with values at indices that each row along an axis has of its own.
+#[pyfunction]
+#[pyo3(signature = (x, indices, values, axis=None))]
+fn put_along_axis(
+    x: Object<'_, '_>,
+    indices: Object<'_, '_>,
+    values: Object<'_, '_>,
+    axis: Option<i64>,
+) -> Made {
+    let (x, indices) = (array_argument(x)?, array_argument(indices)?);
+    let values = match scalar(values)? {
+        Some(value) => from_scalar(value, x.dtype())?,
+        None => array_argument(values)?,
+    };
+    made(|| index::put_along_axis(&x, &indices, &values, axis))
+}
+
 #[pyfunction]
 #[pyo3(signature = (condition, x, axis=None))]
 fn compress(py: Python<'_>, condition: Object<'_, '_>, x: Object<'_, '_>, axis: Option<i64>) -> Made {
@@ -245,6 +262,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(pad, module)?)?;
     module.add_function(wrap_pyfunction!(take, module)?)?;
     module.add_function(wrap_pyfunction!(take_along_axis, module)?)?;
+    module.add_function(wrap_pyfunction!(put_along_axis, module)?)?;
     module.add_function(wrap_pyfunction!(compress, module)?)?;
     module.add_function(wrap_pyfunction!(nonzero, module)?)?;
     module.add_function(wrap_pyfunction!(nonzero_as, module)?)?;

@@ -4,8 +4,10 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use swath_array::build::reduce;
 
+use super::class::PyArray;
 use super::convert::{array_argument, axes};
 use super::dtype::dtype_or_none;
+use super::run::guarded;
 use super::{Made, made};
 
 /// A reduction by its name.
@@ -59,17 +61,18 @@ fn arg_reduction(name: &str, x: &Bound<'_, PyAny>, axis: Option<i64>, keepdims: 
     }
 }
 
-/// The means, weighted if weights are given.
+/// The weighted means, and the sums of the weights.
 #[pyfunction]
-#[pyo3(signature = (x, axis=None, weights=None, keepdims=false))]
+#[pyo3(signature = (x, axis, weights, keepdims))]
 fn average(
     x: &Bound<'_, PyAny>,
     axis: Option<&Bound<'_, PyAny>>,
-    weights: Option<&Bound<'_, PyAny>>,
+    weights: &Bound<'_, PyAny>,
     keepdims: bool,
-) -> Made {
-    let (x, axes, weights) = (array_argument(x)?, axes(axis)?, weights.map(array_argument).transpose()?);
-    made(|| reduce::average(&x, axes.as_deref(), weights.as_ref(), keepdims))
+) -> PyResult<(PyArray, PyArray)> {
+    let (x, axes, weights) = (array_argument(x)?, axes(axis)?, array_argument(weights)?);
+    let (means, totals) = guarded(|| reduce::weighted_average(&x, axes.as_deref(), &weights, keepdims))?;
+    Ok((means.into(), totals.into()))
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
