@@ -204,6 +204,49 @@ def test_polyfit():
             sw.polyfit(*arguments)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"xp": [0.0, 1.0, 4.0], "fp": [3, 4, 0]},
+        {"xp": [0.0, 1.0], "fp": [3.0, 4.0], "left": -1, "right": 9},
+        {"xp": [0.5], "fp": [7.0]},
+        {"xp": [0.5], "fp": [7.0], "left": np.nan},
+        {"xp": [0.7, 0.1, 0.4], "fp": [1.0, 2.0, 3.0], "period": 1.0},
+    ],
+)
+def test_interp(arguments):
+    same(sw.interp(V, **arguments), np.interp(V, **arguments))
+    same(sw.interp(0.25, **arguments), np.interp(0.25, **arguments))
+
+
+def test_points_that_are_none():
+    for points, values in (([], []), ([0.0, 1.0], [1.0]), ([[0.0]], [[1.0]])):
+        with pytest.raises(ValueError, match="as many points as values"):
+            sw.interp(V, points, values)
+    assert sw.interp([1.0, 2.0], [1.0, 1.0, 3.0], [5.0, 6.0, 8.0]).tolist() == [6.0, 7.0]
+
+
+def test_covariances_of_two():
+    same(sw.cov(V, V**2), np.cov(V, V**2))
+    same(sw.cov(X, I, False), np.cov(X, I, False))
+    same(sw.cov(X, bias=True), np.cov(X, bias=True))
+    same(sw.cov(X, ddof=2), np.cov(X, ddof=2))
+    same(sw.corrcoef(V, V**2), np.corrcoef(V, V**2))
+    same(sw.linspace(0, 1, 5, retstep=True)[1], np.linspace(0, 1, 5, retstep=True)[1])
+    same(sw.linalg.qr(X, "r"), sw.linalg.qr(X).R)
+    with pytest.raises(ValueError):
+        sw.cov(np.zeros((2, 2, 2)))
+
+
+def test_parameters_of_each_element():
+    draw = sw.random.default_rng(5)
+    means = draw.normal(np.asarray([[0.0], [10.0]]), [1.0, 2.0], (4000, 2, 2)).mean(axis=0)
+    np.testing.assert_allclose(means, [[0, 0], [10, 10]], atol=0.2)
+    assert draw.uniform([0, 10], [1, 11]).shape == (2,) and sw.random.default_rng(draw) is draw
+    with pytest.raises(TypeError):
+        sw.random.default_rng(1.5)
+
+
 def test_put_along_axis():
     for axis in (0, 1):
         places = np.argmax(I, axis=axis, keepdims=True)

@@ -302,16 +302,21 @@ def linspace(
     stop: Any,
     num: int = 50,
     endpoint: bool = True,
+    retstep: bool = False,
     dtype: DType | None = None,
     *,
     chunks: Chunks = None,
-) -> Array:
-    """Values at equal distances from `start` to `stop`.
+) -> Any:
+    """Values at equal distances from `start` to `stop`; with `retstep` the distance is beside them.
 
     >>> linspace(0, 1, 3).tolist()
     [0.0, 0.5, 1.0]
     """
-    return _swath.linspace(start, stop, num, dtype, endpoint, chunks)
+    made = _swath.linspace(start, stop, num, dtype, endpoint, chunks)
+    if not retstep:
+        return made
+    steps = num - 1 if endpoint else num
+    return made, (stop - start) / steps if steps > 0 else nan
 
 
 def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10.0) -> Array:
@@ -816,18 +821,39 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     return _swath.where(condition, x, y)
 
 
-def interp(x: Any, xp_: Any, fp: Any) -> Array:
-    """Linear interpolation between points with ascending abscissas; constant beyond them.
+def interp(
+    x: Any, xp: Any, fp: Any, left: float | None = None, right: float | None = None, period: float | None = None
+) -> Array:
+    """Linear interpolation between points with ascending abscissas `xp`; beyond them `left` and `right`, by default the
+    value of the nearest. With a period the abscissas need no order, and nothing is beyond them.
 
     >>> interp([0.5, 3.0], [0.0, 1.0], [0.0, 10.0]).tolist()
     [5.0, 10.0]
+    >>> interp([0.5, 3.0], [0.0, 1.0], [0.0, 10.0], right=-1.0).tolist()
+    [5.0, -1.0]
     """
-    x, points, values = (_swath.astype(_swath.asarray(one), _swath.float64) for one in (x, xp_, fp))
-    right = _swath.clip(_swath.searchsorted(points, x, "right"), 1, points.shape[0] - 1)
-    x0, x1 = _swath.take(points, right - 1), _swath.take(points, right)
-    y0, y1 = _swath.take(values, right - 1), _swath.take(values, right)
-    share = _swath.clip((x - x0) / (x1 - x0), 0.0, 1.0)
-    return y0 + (y1 - y0) * share
+    x, points, values = (_swath.astype(_swath.asarray(one), _swath.float64) for one in (x, xp, fp))
+    if points.ndim != 1 or points.shape != values.shape or points.shape[0] == 0:
+        raise ValueError(f"interp takes as many points as values, not shapes {points.shape} and {values.shape}")
+    if period is not None:
+        if period == 0:
+            raise ValueError("a period is not 0")
+        period = abs(period)
+        x, points, left, right = x % period, points % period, None, None
+        order = argsort(points)
+        points, values = _swath.take(points, order), _swath.take(values, order)
+        points = concatenate([points[-1:] - period, points, points[:1] + period])
+        values = concatenate([values[-1:], values, values[:1]])
+    last = points.shape[0] - 1
+    after = _swath.clip(_swath.searchsorted(points, x, "right"), builtins.min(last, 1), last)
+    before = _swath.clip(after - 1, 0, last)
+    x0, x1 = _swath.take(points, before), _swath.take(points, after)
+    y0, y1 = _swath.take(values, before), _swath.take(values, after)
+    # Points of one abscissa, and the only one, have no slope between them.
+    share = _swath.clip((x - x0) / where(x1 == x0, 1.0, x1 - x0), 0.0, 1.0)
+    found = y0 + (y1 - y0) * share
+    found = found if left is None else where(x < points[0], left, found)
+    return found if right is None else where(x > points[-1], right, found)
 
 
 # Shapes
@@ -1528,30 +1554,38 @@ def cummin(a: Any, axis: int = 0) -> Array:
     return _swath.cumulative("cummin", a, axis)
 
 
-def _centred(a: Any, rowvar: bool) -> tuple[Array, int]:
+def _variables(a: Any, rowvar: bool) -> Array:
+    """Variables as rows."""
     a = xp.astype(_swath.asarray(a), xp.result_type(_swath.asarray(a), xp.float64))
+    if a.ndim > 2:
+        raise ValueError(f"variables are the rows or columns of a matrix, not of an array of shape {a.shape}")
     rows = atleast_2d(a)
-    rows = rows if rowvar or a.ndim == 1 else rows.T
-    return rows - _swath.reduction("mean", rows, 1, True), rows.shape[1]
+    return rows if rowvar or a.ndim < 2 else rows.T
 
 
-def cov(m: Any, rowvar: bool = True, *, ddof: int = 1) -> Array:
-    """The covariances of variables, one a row (a column without `rowvar`).
+def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None) -> Array:
+    """The covariances of variables, one a row (a column without `rowvar`), those of `y` behind those of `m`. Sums are
+    divided by the number of observations less `ddof`, which is 1, or 0 with `bias`.
 
     >>> float(cov([1.0, 2.0, 3.0]))
     1.0
+    >>> cov([1.0, 2.0, 3.0], [3.0, 2.0, 1.0]).tolist()
+    [[1.0, -1.0], [-1.0, 1.0]]
     """
-    centred, count = _centred(m, rowvar)
-    return squeeze(_swath.matmul(centred, xp.conj(centred).mT) / (count - ddof))
+    rows = _variables(m, rowvar)
+    rows = rows if y is None else concatenate([rows, _variables(y, rowvar)])
+    centred = rows - _swath.reduction("mean", rows, 1, True)
+    less = ddof if ddof is not None else 0 if bias else 1
+    return squeeze(_swath.matmul(centred, xp.conj(centred).mT) / (rows.shape[1] - less))
 
 
-def corrcoef(x: Any, rowvar: bool = True) -> Array:
-    """The correlations of variables, one a row (a column without `rowvar`).
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Array:
+    """The correlations of variables, one a row (a column without `rowvar`), those of `y` behind those of `x`.
 
     >>> corrcoef([[1.0, 2.0], [2.0, 4.0]]).shape
     (2, 2)
     """
-    covariances = cov(x, rowvar)
+    covariances = cov(x, y, rowvar)
     if covariances.ndim == 0:
         return covariances / covariances
     deviations = xp.sqrt(_swath.diagonal(covariances.real, 0))

@@ -115,12 +115,14 @@ def eigvals(a: Any) -> Array:
     return _swath.of_matrix("eigvals", a)
 
 
-def qr(a: Any, mode: str = "reduced") -> QRResult:
-    """Matrices as products of orthonormal columns and upper triangular matrices.
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """Matrices as products of orthonormal columns and upper triangular matrices; these alone with mode "r".
 
     >>> qr([[1.0], [2.0]]).R.shape
     (1, 1)
     """
+    if mode == "r":
+        return _standard.qr(_swath.asarray(a)).R
     return _standard.qr(_swath.asarray(a), mode=mode)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import os
 from typing import Any
 
@@ -41,7 +42,7 @@ class Generator:
     """Draws arrays, each from a sequence of its own of the seed's."""
 
     def __init__(self, seed: int | None = None):
-        self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else int(seed) % 2**64
+        self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else operator.index(seed) % 2**64
         self._streams = itertools.count()
 
     def __repr__(self) -> str:
@@ -64,22 +65,28 @@ class Generator:
     def uniform(
         self, low: float = 0.0, high: float = 1.0, size: Any = None, *, dtype: DType | None = None, chunks: Any = None
     ) -> Array:
-        """Numbers between two bounds.
+        """Numbers between two bounds, of each element its own where they are arrays.
 
         >>> x = default_rng(1).uniform(2, 3, 100)
         >>> bool(((x >= 2) & (x < 3)).all())
         True
         """
+        if _is_array(low) or _is_array(high):
+            low, high = _swath.asarray(low), _swath.asarray(high)
+            return low + (high - low) * self.random(_joint(size, low, high), dtype, chunks=chunks)
         return self._draw("uniform", size, dtype, chunks, float(low), float(high))
 
     def normal(
         self, loc: float = 0.0, scale: float = 1.0, size: Any = None, *, dtype: DType | None = None, chunks: Any = None
     ) -> Array:
-        """Numbers of a normal distribution.
+        """Numbers of a normal distribution, of each element its own where the mean or the deviation are arrays.
 
         >>> abs(float(default_rng(1).normal(5, 1, 10000).mean()) - 5) < 0.1
         True
         """
+        if _is_array(loc) or _is_array(scale):
+            loc, scale = _swath.asarray(loc), _swath.asarray(scale)
+            return loc + scale * self.standard_normal(_joint(size, loc, scale), dtype, chunks=chunks)
         return self._draw("normal", size, dtype, chunks, float(loc), float(scale))
 
     def standard_normal(self, size: Any = None, dtype: DType | None = None, *, chunks: Any = None) -> Array:
@@ -194,6 +201,15 @@ class Generator:
         raise TypeError("arrays are not shuffled in place: take x = rng.permutation(x), which gives a new array")
 
 
+def _is_array(parameter: Any) -> bool:
+    return not isinstance(parameter, (int, float)) and _swath.asarray(parameter).ndim > 0
+
+
+def _joint(size: Any, *parameters: Array) -> Any:
+    """The shape that is asked for, or that of the parameters."""
+    return _swath.broadcast_shapes([one.shape for one in parameters]) if size is None else size
+
+
 def _count(count: int) -> int:
     if count < 0:
         raise ValueError(f"a number of elements is 0 or more, not {count}")
@@ -220,13 +236,13 @@ def _probabilities(p: Any, count: int) -> Array:
     return p
 
 
-def default_rng(seed: int | None = None) -> Generator:
-    """A generator of a seed, or of one that the system draws.
+def default_rng(seed: int | Generator | None = None) -> Generator:
+    """A generator of a seed, or of one that the system draws; one that is given is returned.
 
     >>> default_rng(3)
     Generator(seed=3)
     """
-    return Generator(seed)
+    return seed if isinstance(seed, Generator) else Generator(seed)
 
 
 _shared: Generator | None = None
