@@ -436,3 +436,11 @@ def test_frames_in_passing():
         frame.explode("x")
     with pytest.raises(TypeError, match="a path is a str or a Path, not int"):
         sw.read_csv(3)
+    assert frame.fill_null({"y": 9.0}).to_pydict()["y"] == [0.5, 9.0, 1.5]
+    with pytest.raises(KeyError):
+        frame.fill_null({"z": 1})
+    with pytest.raises(ValueError, match="not both"):
+        frame.fill_null({"y": 1}, ["y"])
+    for array in (np.zeros((2, 2)), sw.zeros((2, 2)), np.zeros(3)):
+        with pytest.raises(TypeError, match="to_frame"):
+            sw.DataFrame(array)

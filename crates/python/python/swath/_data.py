@@ -26,6 +26,10 @@ def frame_of(data: Any, session: Session) -> _swath.Frame:
     if isinstance(data, (list, tuple)) and all(isinstance(row, Mapping) for row in data):
         names = dict.fromkeys(name for row in data for name in row)
         return from_mapping({name: [row.get(name) for row in data] for name in names}, session)
+    if getattr(data, "ndim", None) in (1, 2):
+        raise TypeError(
+            f"a frame is made of {_described(data)} by swath.asarray(data).to_frame(names), which names the columns"
+        )
     raise TypeError(
         "a frame is made of a dict of columns, a list of dicts, or an object with Arrow data "
         f"(__arrow_c_stream__ or __arrow_c_array__), not of {_described(data)}"

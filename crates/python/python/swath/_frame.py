@@ -489,7 +489,19 @@ class DataFrame:
         return self._with(self._inner.unnest(names))
 
     def fill_null(self, value: Any, columns: Sequence[str] | None = None) -> Self:
-        """Puts ``value`` for null, in the columns whose type takes it or in these."""
+        """Puts ``value`` for null, in the columns whose type takes it or in these; a dict has a value for each column.
+
+        >>> import swath as sw
+        >>> sw.DataFrame({"x": [1, None], "y": ["a", None]}).fill_null({"x": 0, "y": "b"}).to_pydict()
+        {'x': [1, 0], 'y': ['a', 'b']}
+        """
+        if isinstance(value, Mapping):
+            if columns is not None:
+                raise ValueError("fill_null takes a dict of values, or columns beside one value, not both")
+            inner = self._inner
+            for name, each in value.items():
+                inner = inner.fill_null(each, _names([name], "fill_null"))
+            return self._with(inner)
         return self._with(self._inner.fill_null(value, _names([columns or []], "fill_null")))
 
     def drop_nulls(self, *columns: str | Iterable[str]) -> Self:
