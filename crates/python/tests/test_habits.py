@@ -1,5 +1,6 @@
 """What people type by habit: NumPy's functions on arrays, `out=None`, Dask's methods, random choices, names of pandas."""
 
+import datetime
 import pickle
 
 import numpy as np
@@ -444,3 +445,12 @@ def test_frames_in_passing():
     for array in (np.zeros((2, 2)), sw.zeros((2, 2)), np.zeros(3)):
         with pytest.raises(TypeError, match="to_frame"):
             sw.DataFrame(array)
+
+
+def test_dates_and_timedeltas():
+    day = datetime.date(2024, 3, 1)
+    frame = sw.DataFrame({"d": [day, None]})
+    for delta in (datetime.timedelta(days=1), datetime.timedelta(hours=36), datetime.timedelta(days=-400, hours=1)):
+        for made, expected in [(sw.col("d") + delta, day + delta), (delta + sw.col("d"), day + delta), (sw.col("d") - delta, day - delta)]:
+            found = frame.select(x=made)
+            assert found.schema == {"x": "date"} and found.to_pydict() == {"x": [expected, None]}

@@ -122,19 +122,23 @@ impl Scope<'_> {
         }
     }
 
-    /// The operands with a whole number beside uint64 as one: SQL would make decimals of both.
+    /// The operands with a whole number beside uint64 as one, of which SQL would make decimals, and with a timedelta beside
+    /// dates as its whole days, as Python adds them.
     fn fitted(&self, left: Expr, right: Expr) -> (Expr, Expr) {
-        let is_unsigned = |side: &Expr| {
-            matches!(side.get_type(self.plan.schema()), Ok(DataType::UInt64))
+        let is_of = |side: &Expr, wanted: DataType| {
+            side.get_type(self.plan.schema()).is_ok_and(|found| found == wanted)
                 && !matches!(side, Expr::Literal(..))
         };
-        let fit = |side: Expr| match side {
+        let unsigned = |side: Expr| match side {
             Expr::Literal(ScalarValue::Int64(Some(value)), _) if value >= 0 => lit(value.cast_unsigned()),
             other => other,
         };
-        match (is_unsigned(&left), is_unsigned(&right)) {
-            (true, false) => (left, fit(right)),
-            (false, true) => (fit(left), right),
+        if is_of(&left, DataType::Date32) || is_of(&right, DataType::Date32) {
+            return (in_days(left), in_days(right));
+        }
+        match (is_of(&left, DataType::UInt64), is_of(&right, DataType::UInt64)) {
+            (true, false) => (left, unsigned(right)),
+            (false, true) => (unsigned(left), right),
             _ => (left, right),
         }
     }
@@ -190,6 +194,16 @@ impl Scope<'_> {
         let aggregates = find_aggregate_exprs(&columns);
         let plan = LogicalPlanBuilder::from(self.plan.clone()).aggregate(keys, aggregates)?;
         plan.project(key_names.into_iter().map(ident).chain(columns))?.build()
+    }
+}
+
+/// A timedelta as an interval of its whole days, rounded down; anything else as it is.
+fn in_days(side: Expr) -> Expr {
+    const DAY_MICROSECONDS: i64 = 24 * 60 * 60 * 1_000_000;
+    let Expr::Literal(ScalarValue::DurationMicrosecond(Some(length)), _) = side else { return side };
+    match i32::try_from(length.div_euclid(DAY_MICROSECONDS)) {
+        Ok(days) => lit(ScalarValue::new_interval_mdn(0, days, 0)),
+        Err(_) => side,
     }
 }
 
