@@ -86,10 +86,11 @@ impl Request {
         let Request { a, s, u, vt } = self;
         let (m, n) = (a.rows, a.columns);
         // SAFETY: as promised by the caller.
-        let found = decompose(&unsafe { a.read() });
+        let wanted = u.map_or(0, |u| u.columns);
+        let found = decompose(&unsafe { a.read() }, wanted);
         let code = if found.is_some() { 0 } else { 1 };
         let found = found.unwrap_or_else(|| Decomposition {
-            u: Matrix::filled(m, m, Complex::NAN),
+            u: Matrix::filled(m, wanted, Complex::NAN),
             values: vec![f64::NAN; n],
             v: Matrix::filled(n, n, Complex::NAN),
         });

@@ -10,7 +10,7 @@ const NOTHING: f64 = 1e-200;
 
 /// What a matrix [m, n] with m ≥ n is the product of.
 pub struct Decomposition {
-    /// [m, m], unitary.
+    /// [m, wanted], orthonormal columns.
     pub u: Matrix,
     /// In descending order.
     pub values: Vec<f64>,
@@ -18,8 +18,8 @@ pub struct Decomposition {
     pub v: Matrix,
 }
 
-/// `None` if it is not found, as for NaN and infinities.
-pub fn decompose(a: &Matrix) -> Option<Decomposition> {
+/// With as many columns of `u` as are wanted, m at most; `None` if it is not found, as for NaN and infinities.
+pub fn decompose(a: &Matrix, wanted: usize) -> Option<Decomposition> {
     if !a.is_finite() {
         return None;
     }
@@ -64,7 +64,7 @@ pub fn decompose(a: &Matrix) -> Option<Decomposition> {
     let known = (0..n).take_while(|&j| is_known(j)).count();
     let u = Matrix::from_fn(m, known, |i, j| a[(i, order[j])] * (1.0 / norms[order[j]]));
     Some(Decomposition {
-        u: completed(u),
+        u: completed(u, wanted),
         values: order.iter().map(|&j| norms[j] * scale).collect(),
         v: v.select(&order),
     })
@@ -75,12 +75,12 @@ fn product(a: &[Complex], b: &[Complex]) -> Complex {
     a.iter().zip(b).fold(Complex::ZERO, |sum, (a, b)| sum + a.conjugate() * *b)
 }
 
-/// Orthonormal columns with as many others as make a basis, by Gram and Schmidt: of each unit vector that is farthest from
+/// Orthonormal columns, as many as are wanted: of those that are given and others, by Gram and Schmidt: of each unit vector that is farthest from
 /// all there are.
-fn completed(u: Matrix) -> Matrix {
+fn completed(u: Matrix, wanted: usize) -> Matrix {
     let m = u.rows;
     let mut basis: Vec<Vec<Complex>> = (0..u.columns).map(|j| u.column(j).to_vec()).collect();
-    while basis.len() < m {
+    while basis.len() < wanted {
         let covered = |i: usize| basis.iter().map(|column| column[i].abs().powi(2)).sum::<f64>();
         let farthest = (0..m).min_by(|&i, &j| covered(i).total_cmp(&covered(j))).unwrap_or(0);
         let mut column = vec![Complex::ZERO; m];
@@ -96,5 +96,5 @@ fn completed(u: Matrix) -> Matrix {
         column.iter_mut().for_each(|value| *value = *value * (1.0 / norm));
         basis.push(column);
     }
-    Matrix::from_fn(m, m, |i, j| basis[j][i])
+    Matrix::from_fn(m, wanted, |i, j| basis[j][i])
 }
