@@ -1,10 +1,22 @@
 //! The one error type of the crate. Kinds follow the exceptions that NumPy's users expect.
 
+use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 /// What went wrong, opaque but for its [`ErrorKind`].
 #[derive(Clone)]
-pub struct Error(Box<(ErrorKind, String)>);
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    cause: Option<Cause>,
+}
+
+/// What a function of the user's failed with.
+pub type Cause = Arc<dyn Any + Send + Sync>;
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -37,7 +49,7 @@ pub enum ErrorKind {
 macro_rules! constructors {
     ($($(#[$doc:meta])* $name:ident => $kind:ident;)*) => {
         $($(#[$doc])* pub fn $name(message: impl Into<String>) -> Self {
-            Error(Box::new((ErrorKind::$kind, message.into())))
+            Error(Box::new(Inner { kind: ErrorKind::$kind, message: message.into(), cause: None }))
         })*
     };
 }
@@ -66,30 +78,41 @@ impl Error {
 
     /// The user stopped the work.
     pub fn cancelled() -> Self {
-        Error(Box::new((ErrorKind::Cancelled, "cancelled".to_string())))
+        Error(Box::new(Inner { kind: ErrorKind::Cancelled, message: "cancelled".to_string(), cause: None }))
     }
 
     /// The class.
     pub fn kind(&self) -> ErrorKind {
-        self.0.0
+        self.0.kind
     }
 
     /// Puts where it happened in front of the message: `context: message`.
     pub fn context(mut self, context: impl fmt::Display) -> Self {
-        self.0.1 = format!("{context}: {}", self.0.1);
+        self.0.message = format!("{context}: {}", self.0.message);
         self
+    }
+
+    /// Adds what a function of the user's failed with, for who called it.
+    pub fn with_cause(mut self, cause: Cause) -> Self {
+        self.0.cause = Some(cause);
+        self
+    }
+
+    /// What a function of the user's failed with, where that is why.
+    pub fn cause(&self) -> Option<&Cause> {
+        self.0.cause.as_ref()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0.1)
+        out.write_str(&self.0.message)
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{:?}: {}", self.0.0, self.0.1)
+        write!(out, "{:?}: {}", self.0.kind, self.0.message)
     }
 }
 

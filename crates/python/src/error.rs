@@ -23,9 +23,17 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     Ok(())
 }
 
-/// The exception of an error.
+/// The exception of an error: where a function of the user's raised one that very one, with where it was as a note.
 pub fn to_python(error: Error) -> PyErr {
     let message = error.to_string();
+    if let Some(raised) = error.cause().and_then(|cause| cause.downcast_ref::<PyErr>()) {
+        return Python::attach(|py| {
+            let raised = raised.clone_ref(py);
+            // A note that cannot be added is no reason for another exception.
+            let _ = raised.value(py).call_method1("add_note", (message,));
+            raised
+        });
+    }
     let own = |class: &PyOnceLock<Py<PyType>>| {
         Python::attach(|py| match class.get(py) {
             Some(class) => PyErr::from_type(class.bind(py).clone(), message.clone()),

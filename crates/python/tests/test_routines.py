@@ -191,3 +191,18 @@ def test_routines_say_what_is_wrong():
     ]:
         with pytest.raises(error, match=what):
             call()
+
+
+class Odd(Exception):
+    """One that nobody else knows."""
+
+
+@pytest.mark.parametrize("raised", [Odd("it is odd"), KeyError("k"), ValueError("v"), IndexError("i"), ZeroDivisionError("z")])
+def test_what_a_function_of_blocks_raises_comes_back(raised):
+    def fails(block):
+        raise raised
+
+    with pytest.raises(type(raised)) as caught:
+        sw.map_blocks(fails, sw.ones((4, 4)), dtype="float64").compute()
+    assert caught.value is raised and caught.value.__notes__[-1].endswith("in fails")
+    assert caught.value.__traceback__.tb_next is not None, "it says where it was raised"

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use swath_array::build::blocks::{self, BlockFunction, Boundary};
@@ -56,22 +56,13 @@ fn call(
     compute(py, &as_array(&result, dtype, None)?)
 }
 
-/// An exception of the user's function as an error that becomes one of its class again.
+/// An exception of the user's function as an error of its class, from which it comes back as it was.
 fn from_python(py: Python<'_>, name: &str, error: &PyErr) -> Error {
-    let message = format!("in {name}: {error}");
     if error.is_instance_of::<PyKeyboardInterrupt>(py) {
-        Error::cancelled()
-    } else if error.is_instance_of::<PyIndexError>(py) {
-        Error::index(message)
-    } else if error.is_instance_of::<PyTypeError>(py) {
-        Error::dtype(message)
-    } else if error.is_instance_of::<PyValueError>(py) {
-        Error::value(message)
-    } else if error.is_instance_of::<PyMemoryError>(py) {
-        Error::out_of_memory(message)
-    } else {
-        Error::bug(message)
+        return Error::cancelled();
     }
+    let class = if error.is_instance_of::<PyMemoryError>(py) { Error::out_of_memory } else { Error::value };
+    class(format!("in {name}")).with_cause(Arc::new(error.clone_ref(py)))
 }
 
 /// The function with the type of its results: as it is given, or that of a call on blocks of one element.
