@@ -140,146 +140,8 @@ impl Solver {
     /// `unsupported` for shapes that the library does not take.
     pub fn workspace(&self, numbers: SolverType, step: &SolverStep) -> Result<SolverWorkspace> {
         let mut need = SolverWorkspace::default();
-        let (device, host) = (&raw mut need.device_bytes, &raw mut need.host_bytes);
-        let (handle, params) = (self.handle, self.params);
-        let Types { matrix, real } = numbers.types();
-        // SAFETY: the handles live; sizes are written before the call returns, matrices are not read.
-        unsafe {
-            match *step {
-                SolverStep::Cholesky { n, upper, a } => check(
-                    "cusolverDnXpotrf_bufferSize",
-                    sys::cusolverDnXpotrf_bufferSize(
-                        handle,
-                        params,
-                        triangle(upper),
-                        n as i64,
-                        matrix,
-                        at(a),
-                        n as i64,
-                        matrix,
-                        device,
-                        host,
-                    ),
-                )?,
-                SolverStep::Lu { n, a, .. } => check(
-                    "cusolverDnXgetrf_bufferSize",
-                    sys::cusolverDnXgetrf_bufferSize(
-                        handle,
-                        params,
-                        n as i64,
-                        n as i64,
-                        matrix,
-                        at(a),
-                        n as i64,
-                        matrix,
-                        device,
-                        host,
-                    ),
-                )?,
-                SolverStep::LuSolve { .. } | SolverStep::CholeskyBatch { .. } => {}
-                SolverStep::EigenBatch { n, count, vectors, a, values } => check(
-                    "cusolverDnXsyevBatched_bufferSize",
-                    sys::cusolverDnXsyevBatched_bufferSize(
-                        handle,
-                        params,
-                        eigen_mode(vectors),
-                        triangle(false),
-                        n as i64,
-                        matrix,
-                        at(a),
-                        n as i64,
-                        real,
-                        at(values),
-                        matrix,
-                        device,
-                        host,
-                        count as i64,
-                    ),
-                )?,
-                SolverStep::Qr { rows, columns, a, tau } => check(
-                    "cusolverDnXgeqrf_bufferSize",
-                    sys::cusolverDnXgeqrf_bufferSize(
-                        handle,
-                        params,
-                        rows as i64,
-                        columns as i64,
-                        matrix,
-                        at(a),
-                        rows as i64,
-                        matrix,
-                        at(tau),
-                        matrix,
-                        device,
-                        host,
-                    ),
-                )?,
-                SolverStep::QrBasis { rows, columns, reflections, a, tau } => {
-                    let [m, n, k] = narrow([rows, columns, reflections])?;
-                    let mut elements = 0;
-                    macro_rules! size_of {
-                        ($call:ident) => {
-                            check(
-                                stringify!($call),
-                                sys::$call(handle, m, n, k, at(a).cast(), m, at(tau).cast(), &mut elements),
-                            )?
-                        };
-                    }
-                    match numbers {
-                        SolverType::F32 => size_of!(cusolverDnSorgqr_bufferSize),
-                        SolverType::F64 => size_of!(cusolverDnDorgqr_bufferSize),
-                        SolverType::C64 => size_of!(cusolverDnCungqr_bufferSize),
-                        SolverType::C128 => size_of!(cusolverDnZungqr_bufferSize),
-                    }
-                    need.device_bytes = elements.max(0) as usize * numbers.size();
-                }
-                SolverStep::Eigen { n, vectors, a, values } => check(
-                    "cusolverDnXsyevd_bufferSize",
-                    sys::cusolverDnXsyevd_bufferSize(
-                        handle,
-                        params,
-                        eigen_mode(vectors),
-                        triangle(false),
-                        n as i64,
-                        matrix,
-                        at(a),
-                        n as i64,
-                        real,
-                        at(values),
-                        matrix,
-                        device,
-                        host,
-                    ),
-                )?,
-                SolverStep::Svd { rows, columns, a, s, vectors } => {
-                    let Vectors { job, u, vh } = Vectors::of(vectors);
-                    check(
-                        "cusolverDnXgesvd_bufferSize",
-                        sys::cusolverDnXgesvd_bufferSize(
-                            handle,
-                            params,
-                            job,
-                            job,
-                            rows as i64,
-                            columns as i64,
-                            matrix,
-                            at(a),
-                            rows as i64,
-                            real,
-                            at(s),
-                            matrix,
-                            at(u),
-                            rows as i64,
-                            matrix,
-                            at(vh),
-                            columns as i64,
-                            matrix,
-                            device,
-                            host,
-                        ),
-                    )?
-                }
-            }
-        }
+        // SAFETY: sizes are written before the call returns, and matrices are not read.
+        unsafe { self.call(numbers, step, &mut Call::Size(&mut need)) }?;
         Ok(need)
     }
 
@@ -302,148 +164,123 @@ impl Solver {
         host: &mut [u8],
         info: u64,
     ) -> Result<()> {
+        // SAFETY: as promised by the caller.
+        unsafe { self.call(numbers, step, &mut Call::Run { device, host, info: at(info).cast() }) }
+    }
+
+    /// # Safety
+    /// To run, as for [`run`](Solver::run).
+    unsafe fn call(&self, numbers: SolverType, step: &SolverStep, call: &mut Call<'_>) -> Result<()> {
         let (handle, params) = (self.handle, self.params);
         let Types { matrix, real } = numbers.types();
-        let (scratch, scratch_bytes) = (at(device.address()), device.len());
-        let (host, host_bytes) = (host.as_mut_ptr().cast::<c_void>(), host.len());
-        let info = at(info).cast::<i32>();
-        // SAFETY: the handles live; the caller vouches for the memory.
+        // The functions with types as arguments: `size` and `run` take the same, then where to write what it takes, or what
+        // it takes, and then what is behind the semicolon.
+        macro_rules! generic {
+            ($size:ident, $run:ident, $($argument:expr),*; $($last:expr),*) => {
+                generic!($size, ($($argument),*), $run, ($($argument),*); $($last),*)
+            };
+            ($size:ident, ($($sized:expr),*), $run:ident, ($($ran:expr),*); $($last:expr),*) => {
+                match call {
+                    Call::Size(need) => check(stringify!($size), sys::$size(
+                        handle, params, $($sized,)* &mut need.device_bytes, &mut need.host_bytes, $($last),*
+                    )),
+                    Call::Run { device, host, info } => check(stringify!($run), sys::$run(
+                        handle, params, $($ran,)* at(device.address()), device.len(), host.as_mut_ptr().cast(),
+                        host.len(), *info, $($last),*
+                    )),
+                }
+            };
+        }
+        // SAFETY: the handles live; for the rest the caller vouches.
         unsafe {
             match *step {
-                SolverStep::Cholesky { n, upper, a } => check(
-                    "cusolverDnXpotrf",
-                    sys::cusolverDnXpotrf(
-                        handle,
-                        params,
-                        triangle(upper),
-                        n as i64,
-                        matrix,
-                        at(a),
-                        n as i64,
-                        matrix,
-                        scratch,
-                        scratch_bytes,
-                        host,
-                        host_bytes,
-                        info,
-                    ),
-                ),
-                SolverStep::Lu { n, a, pivots } => check(
-                    "cusolverDnXgetrf",
-                    sys::cusolverDnXgetrf(
-                        handle,
-                        params,
-                        n as i64,
-                        n as i64,
-                        matrix,
-                        at(a),
-                        n as i64,
-                        at(pivots).cast(),
-                        matrix,
-                        scratch,
-                        scratch_bytes,
-                        host,
-                        host_bytes,
-                        info,
-                    ),
-                ),
-                SolverStep::LuSolve { n, columns, lu, pivots, b } => check(
-                    "cusolverDnXgetrs",
-                    sys::cusolverDnXgetrs(
-                        handle,
-                        params,
-                        Operation::CUBLAS_OP_N,
-                        n as i64,
-                        columns as i64,
-                        matrix,
-                        at(lu),
-                        n as i64,
-                        at(pivots).cast(),
-                        matrix,
-                        at(b),
-                        n as i64,
-                        info,
-                    ),
-                ),
-                SolverStep::Qr { rows, columns, a, tau } => check(
-                    "cusolverDnXgeqrf",
-                    sys::cusolverDnXgeqrf(
-                        handle,
-                        params,
-                        rows as i64,
-                        columns as i64,
-                        matrix,
-                        at(a),
-                        rows as i64,
-                        matrix,
-                        at(tau),
-                        matrix,
-                        scratch,
-                        scratch_bytes,
-                        host,
-                        host_bytes,
-                        info,
-                    ),
-                ),
+                SolverStep::Cholesky { n, upper, a } => {
+                    let n = n as i64;
+                    generic!(
+                        cusolverDnXpotrf_bufferSize, cusolverDnXpotrf,
+                        triangle(upper), n, matrix, at(a), n, matrix;
+                    )
+                }
+                SolverStep::Lu { n, a, pivots } => {
+                    let n = n as i64;
+                    generic!(
+                        cusolverDnXgetrf_bufferSize, (n, n, matrix, at(a), n, matrix),
+                        cusolverDnXgetrf, (n, n, matrix, at(a), n, at(pivots).cast(), matrix);
+                    )
+                }
+                SolverStep::LuSolve { n, columns, lu, pivots, b } => {
+                    let Call::Run { info, .. } = call else { return Ok(()) };
+                    let (n, columns) = (n as i64, columns as i64);
+                    let (lu, pivots, b) = (at(lu), at(pivots).cast(), at(b));
+                    let op = Operation::CUBLAS_OP_N;
+                    let status = sys::cusolverDnXgetrs(
+                        handle, params, op, n, columns, matrix, lu, n, pivots, matrix, b, n, *info,
+                    );
+                    check("cusolverDnXgetrs", status)
+                }
+                SolverStep::Qr { rows, columns, a, tau } => {
+                    let (rows, columns) = (rows as i64, columns as i64);
+                    generic!(
+                        cusolverDnXgeqrf_bufferSize, cusolverDnXgeqrf,
+                        rows, columns, matrix, at(a), rows, matrix, at(tau), matrix;
+                    )
+                }
                 SolverStep::QrBasis { rows, columns, reflections, a, tau } => {
                     let [m, n, k] = narrow([rows, columns, reflections])?;
-                    let elements = i32::try_from(scratch_bytes / numbers.size()).unwrap_or(i32::MAX);
+                    let size = numbers.size();
                     macro_rules! basis {
-                        ($call:ident) => {
-                            check(
-                                stringify!($call),
-                                sys::$call(
-                                    handle,
-                                    m,
-                                    n,
-                                    k,
-                                    at(a).cast(),
-                                    m,
-                                    at(tau).cast(),
-                                    scratch.cast(),
-                                    elements,
-                                    info,
-                                ),
-                            )
+                        ($size:ident, $run:ident) => {
+                            match call {
+                                Call::Size(need) => {
+                                    let mut elements = 0;
+                                    let (a, tau) = (at(a).cast(), at(tau).cast());
+                                    let status = sys::$size(handle, m, n, k, a, m, tau, &mut elements);
+                                    need.device_bytes = elements.max(0) as usize * size;
+                                    check(stringify!($size), status)
+                                }
+                                Call::Run { device, info, .. } => {
+                                    let elements = i32::try_from(device.len() / size).unwrap_or(i32::MAX);
+                                    let (a, tau, scratch) =
+                                        (at(a).cast(), at(tau).cast(), at(device.address()).cast());
+                                    let status =
+                                        sys::$run(handle, m, n, k, a, m, tau, scratch, elements, *info);
+                                    check(stringify!($run), status)
+                                }
+                            }
                         };
                     }
                     match numbers {
-                        SolverType::F32 => basis!(cusolverDnSorgqr),
-                        SolverType::F64 => basis!(cusolverDnDorgqr),
-                        SolverType::C64 => basis!(cusolverDnCungqr),
-                        SolverType::C128 => basis!(cusolverDnZungqr),
+                        SolverType::F32 => basis!(cusolverDnSorgqr_bufferSize, cusolverDnSorgqr),
+                        SolverType::F64 => basis!(cusolverDnDorgqr_bufferSize, cusolverDnDorgqr),
+                        SolverType::C64 => basis!(cusolverDnCungqr_bufferSize, cusolverDnCungqr),
+                        SolverType::C128 => basis!(cusolverDnZungqr_bufferSize, cusolverDnZungqr),
                     }
                 }
-                SolverStep::Eigen { n, vectors, a, values } => check(
-                    "cusolverDnXsyevd",
-                    sys::cusolverDnXsyevd(
-                        handle,
-                        params,
-                        eigen_mode(vectors),
-                        triangle(false),
-                        n as i64,
-                        matrix,
-                        at(a),
-                        n as i64,
-                        real,
-                        at(values),
-                        matrix,
-                        scratch,
-                        scratch_bytes,
-                        host,
-                        host_bytes,
-                        info,
-                    ),
-                ),
+                SolverStep::Eigen { n, vectors, a, values } => {
+                    let n = n as i64;
+                    generic!(
+                        cusolverDnXsyevd_bufferSize, cusolverDnXsyevd,
+                        eigen_mode(vectors), triangle(false), n, matrix, at(a), n, real, at(values), matrix;
+                    )
+                }
+                SolverStep::Svd { rows, columns, a, s, vectors } => {
+                    let (rows, columns) = (rows as i64, columns as i64);
+                    let Vectors { job, u, vh } = Vectors::of(vectors);
+                    generic!(
+                        cusolverDnXgesvd_bufferSize, cusolverDnXgesvd,
+                        job, job, rows, columns, matrix, at(a), rows, real, at(s), matrix, at(u), rows, matrix,
+                        at(vh), columns, matrix;
+                    )
+                }
                 SolverStep::CholeskyBatch { n, upper, count, matrices } => {
+                    let Call::Run { info, .. } = call else { return Ok(()) };
                     let [n, count, _] = narrow([n, count, 0])?;
                     macro_rules! batch {
-                        ($call:ident) => {
-                            check(
-                                stringify!($call),
-                                sys::$call(handle, triangle(upper), n, at(matrices).cast(), n, info, count),
-                            )
-                        };
+                        ($run:ident) => {{
+                            let matrices = at(matrices).cast();
+                            let status = sys::$run(handle, triangle(upper), n, matrices, n, *info, count);
+                            check(stringify!($run), status)
+                        }};
                     }
                     match numbers {
                         SolverType::F32 => batch!(cusolverDnSpotrfBatched),
@@ -452,62 +289,28 @@ impl Solver {
                         SolverType::C128 => batch!(cusolverDnZpotrfBatched),
                     }
                 }
-                SolverStep::EigenBatch { n, count, vectors, a, values } => check(
-                    "cusolverDnXsyevBatched",
-                    sys::cusolverDnXsyevBatched(
-                        handle,
-                        params,
-                        eigen_mode(vectors),
-                        triangle(false),
-                        n as i64,
-                        matrix,
-                        at(a),
-                        n as i64,
-                        real,
-                        at(values),
-                        matrix,
-                        scratch,
-                        scratch_bytes,
-                        host,
-                        host_bytes,
-                        info,
-                        count as i64,
-                    ),
-                ),
-                SolverStep::Svd { rows, columns, a, s, vectors } => {
-                    let Vectors { job, u, vh } = Vectors::of(vectors);
-                    check(
-                        "cusolverDnXgesvd",
-                        sys::cusolverDnXgesvd(
-                            handle,
-                            params,
-                            job,
-                            job,
-                            rows as i64,
-                            columns as i64,
-                            matrix,
-                            at(a),
-                            rows as i64,
-                            real,
-                            at(s),
-                            matrix,
-                            at(u),
-                            rows as i64,
-                            matrix,
-                            at(vh),
-                            columns as i64,
-                            matrix,
-                            scratch,
-                            scratch_bytes,
-                            host,
-                            host_bytes,
-                            info,
-                        ),
+                SolverStep::EigenBatch { n, count, vectors, a, values } => {
+                    let n = n as i64;
+                    generic!(
+                        cusolverDnXsyevBatched_bufferSize, cusolverDnXsyevBatched,
+                        eigen_mode(vectors), triangle(false), n, matrix, at(a), n, real, at(values), matrix;
+                        count as i64
                     )
                 }
             }
         }
     }
+}
+
+/// What a step is asked for.
+enum Call<'a> {
+    /// What it takes.
+    Size(&'a mut SolverWorkspace),
+    Run {
+        device: &'a DeviceBuffer,
+        host: &'a mut [u8],
+        info: *mut i32,
+    },
 }
 
 /// Singular vectors as the library is asked for them.

@@ -24,9 +24,10 @@ use crate::tensor::{Slice, Tensor, TensorMut};
 /// Elements of a block: its operands and results stay within a core's second-level cache.
 const BLOCK_ELEMENTS: usize = 64 << 10;
 
-/// Elements of a block of a reduction, more than of others: each costs putting its result together with those before.
-/// Part of what fixes the order of a sum.
-const REDUCED_ELEMENTS: usize = 128 << 10;
+/// Elements of a block of a reduction, more than of others: each costs putting its result together with those before, which
+/// takes as long as reading them where a result has thousands of elements. What is computed before it is reduced would
+/// rather have half of it, but loses less. Part of what fixes the order of a sum.
+const REDUCED_ELEMENTS: usize = 256 << 10;
 
 /// Parts that a long reduction is cut into at most, for each block of its result; part of the order of a sum.
 const REDUCED_PARTS_MAX: usize = 64;
